@@ -1,0 +1,42 @@
+"""The lists of labels have the length and the order of their data sets."""
+
+import pytest
+
+from muybridge.conversion import read_labels
+from muybridge.conversion.labels import DATASETS
+
+ANCHORS = {
+    "hmdb51": (51, {0: "brush_hair", 20: "kick", 44: "sword", 45: "sword_exercise", 50: "wave"}),
+    "kinetics400": (400, {0: "abseiling", 5: "archery", 399: "zumba"}),
+    "kinetics600": (600, {0: "abseiling", 599: "zumba"}),
+    "sports1m": (487, {0: "boomerang", 54: "tennis", 100: "yağlı güreş", 486: "model aircraft"}),
+    "ucf101": (101, {0: "ApplyEyeMakeup", 34: "Hammering", 35: "HammerThrow", 100: "YoYo"}),
+}
+
+
+def test_every_list_has_anchors():
+    assert set(ANCHORS) == set(DATASETS)
+
+
+@pytest.mark.parametrize("name", ANCHORS)
+def test_lists_have_their_length_and_repeat_nothing(name: str):
+    labels = read_labels(name)
+    assert len(labels) == len(set(labels)) == ANCHORS[name][0]
+
+
+@pytest.mark.parametrize("name", ANCHORS)
+def test_known_labels_stand_at_their_index(name: str):
+    labels = read_labels(name)
+    anchors = ANCHORS[name][1]
+    assert {index: labels[index] for index in anchors} == anchors
+
+
+@pytest.mark.parametrize("name", ["hmdb51", "kinetics400", "kinetics600"])
+def test_lists_in_alphabetical_order_are(name: str):
+    labels = read_labels(name)
+    assert labels == sorted(labels)
+
+
+def test_ucf101_is_alphabetical_whatever_the_case():
+    labels = read_labels("ucf101")
+    assert labels == sorted(labels, key=str.lower)
