@@ -1,1 +1,49 @@
-"""Muybridge."""
+"""Muybridge: a model hub for video, built on transformers.
+
+Importing it registers every architecture with transformers' Auto classes and pipeline(). The folders, in the order in
+which a file becomes a label:
+
+- `video`: a file becomes frames: the reader, the samplers, errors and what to do about them.
+- `processing`: frames become `pixel_values_videos`.
+- `models`: `pixel_values_videos` become features and logits; one folder an architecture.
+- `conversion`: weights that others trained become checkpoints.
+- `pipelines`: all of it in one call.
+- `cli`: the command `muybridge`.
+"""
+
+import importlib
+from typing import Any
+
+from muybridge import models
+
+__version__ = "0.1.0"
+
+# Where each public name is defined; it is imported when it is first used.
+PUBLIC_NAMES = {
+    "ARCHITECTURES": "muybridge.models",
+    "AutoVideoProcessor": "transformers.models.auto.video_processing_auto",
+    "Clip": "muybridge.types",
+    "ErrorPolicy": "muybridge.video",
+    "ImageProcessor": "muybridge.processing",
+    "Protocol": "muybridge.types",
+    "SOURCES": "muybridge.conversion",
+    "VideoClassificationPipeline": "muybridge.pipelines",
+    "VideoError": "muybridge.video",
+    "VideoMetadata": "muybridge.types",
+    "VideoProcessor": "muybridge.processing",
+    "VideoReader": "muybridge.video",
+    "convert": "muybridge.conversion",
+    "optimize": "muybridge.models.optimization",
+}
+
+__all__ = ["__version__", "models", *PUBLIC_NAMES]  # noqa: PLE0604  # names, all of them
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC_NAMES:
+        raise AttributeError(f"module 'muybridge' has no attribute {name!r}")
+    return getattr(importlib.import_module(PUBLIC_NAMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,46 @@
+"""The command `muybridge`: one module a command, imported when it is called."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+# A module of this package for each command: `configure(parser)` and `run(arguments) -> exit status`.
+COMMANDS = {
+    "classify": "label video files with a model",
+    "convert": "turn weights of another project into a checkpoint",
+    "info": "describe a video or a model",
+    "models": "list the architectures and the sources of weights",
+}
+
+
+class CommandError(Exception):
+    """Something that the user can mend; the message is all that is shown."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command. The exit status is 0, 1 where some of the work failed, 2 where none could be done."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] not in COMMANDS:
+        return overview().parse_args(words or ["--help"]) and 2
+    name, *rest = words
+    command = importlib.import_module(f"muybridge.cli.{name}")
+    parser = argparse.ArgumentParser(prog=f"muybridge {name}", description=command.__doc__)
+    command.configure(parser)
+    try:
+        return command.run(parser.parse_args(rest))
+    except (CommandError, ValueError, OSError) as error:
+        # VideoError and ConversionError are ValueErrors: what they say is made for the user's eyes.
+        print(f"muybridge {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"muybridge {name}: stopped", file=sys.stderr)
+        return 130
+
+
+def overview() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="muybridge", description="A model hub for video.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, description in COMMANDS.items():
+        commands.add_parser(name, help=description, add_help=False)
+    return parser

@@ -1,0 +1,94 @@
+"""Foreign weights become one of our models."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from muybridge.conversion import davidea, kenshohara, torchvision
+from muybridge.conversion.errors import ConversionError
+from muybridge.conversion.labels import read_labels
+from muybridge.conversion.sources import Source
+from muybridge.conversion.weights import unwrap
+from muybridge.models.base import VideoForClassification
+
+SOURCES: dict[str, Source] = {
+    source.name: source for module in (torchvision, kenshohara, davidea) for source in module.SOURCES
+}
+
+# Checkpoints older than PyTorch 0.4.1 have no such counter; nothing but a cumulative average would use it.
+OPTIONAL_SUFFIX = ".num_batches_tracked"
+MAX_LISTED = 12
+
+
+def get_source(name: str) -> Source:
+    if name not in SOURCES:
+        raise ConversionError(f"source {name!r} is not known; the known ones are {', '.join(SOURCES)}")
+    return SOURCES[name]
+
+
+def convert(
+    source: str, state_dict: Mapping[str, Tensor], *, labels: Sequence[str] | None = None
+) -> VideoForClassification:
+    """The model of `source` with the tensors of `state_dict`, in evaluation mode.
+
+    `labels` are the names of the classes in order; without them the source's own are taken where they are known.
+    """
+    known = get_source(source)
+    model, tensors, problems = fit(known, unwrap(state_dict))
+    if problems:
+        raise ConversionError(describe(known, state_dict, problems))
+    model.load_state_dict(tensors, assign=True)
+    set_labels(model, known, labels)
+    return model.eval()
+
+
+def fit(source: Source, state_dict: Mapping[str, Tensor]) -> tuple[VideoForClassification, dict[str, Tensor], list[str]]:
+    """An empty model, the tensors under its names, and what does not fit."""
+    classifier = state_dict.get(source.classifier)
+    num_labels = classifier.shape[0] if classifier is not None and classifier.ndim == 2 else 1
+    with torch.device("meta"):
+        model = source.architecture.classifier(source.config(state_dict, num_labels))
+    expected = model.state_dict()
+    found = {source.rename(name): name for name in state_dict}
+    tensors = {name: as_parameter(state_dict[found[name]]) for name in expected if name in found}
+    missing = [name for name in expected if name not in found and not name.endswith(OPTIONAL_SUFFIX)]
+    for name in expected:
+        if name.endswith(OPTIONAL_SUFFIX):
+            tensors.setdefault(name, torch.zeros((), dtype=torch.int64))
+    problems = [f"missing: {name} {tuple(expected[name].shape)}" for name in missing]
+    problems += [f"not expected: {found[name]} {tuple(state_dict[found[name]].shape)}" for name in found if name not in expected]
+    problems += [
+        f"misshapen: {found[name]} is {tuple(state_dict[found[name]].shape)}, not {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in found and state_dict[found[name]].shape != tensor.shape
+    ]
+    return model, tensors, problems
+
+
+def as_parameter(tensor: Tensor) -> Tensor:
+    """A float32 copy that shares nothing with the file's tensor; counters stay integers."""
+    copy = tensor.detach().clone().contiguous()
+    return copy.float() if copy.is_floating_point() else copy
+
+
+def describe(source: Source, state_dict: Mapping[str, Tensor], problems: Sequence[str]) -> str:
+    tensors = unwrap(state_dict)
+    listed = [*problems[:MAX_LISTED]]
+    if len(problems) > MAX_LISTED:
+        listed.append(f"and {len(problems) - MAX_LISTED} more")
+    fitting = [other.name for other in SOURCES.values() if other is not source and not fit(other, tensors)[2]]
+    remedy = f"\nThey fit {' and '.join(fitting)}: use that source" if fitting else ""
+    return f"the weights are not those of {source.name}:\n  " + "\n  ".join(listed) + remedy
+
+
+def set_labels(model: VideoForClassification, source: Source, labels: Sequence[str] | None) -> None:
+    num_labels = model.config.num_labels
+    if labels is None and num_labels in source.labels:
+        labels = read_labels(source.labels[num_labels])
+    if labels is None:
+        return
+    if len(labels) != num_labels:
+        raise ConversionError(f"there are {len(labels)} labels for a classifier of {num_labels}")
+    model.config.id2label = dict(enumerate(labels))
+    model.config.label2id = {label: index for index, label in enumerate(labels)}

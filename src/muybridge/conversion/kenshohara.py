@@ -1,0 +1,70 @@
+"""Weights of kenshohara/3D-ResNets-PyTorch (Hara et al.).
+
+The order of their labels is that of first appearance in a CSV of the data set, which the weights do not record: so
+labels stay numbers unless the user hands a list.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from muybridge.conversion.sources import Source
+
+DEPTHS = {
+    18: ("basic", (2, 2, 2, 2)),
+    34: ("basic", (3, 4, 6, 3)),
+    50: ("bottleneck", (3, 4, 6, 3)),
+    101: ("bottleneck", (3, 4, 23, 3)),
+    152: ("bottleneck", (3, 8, 36, 3)),
+    200: ("bottleneck", (3, 24, 36, 3)),
+}
+
+RENAMES = [
+    (r"^conv1\.", "video_resnet.stem.convolution."),
+    (r"^bn1\.", "video_resnet.stem.norm."),
+    (r"^conv1_s\.", "video_resnet.stem.spatial."),
+    (r"^bn1_s\.", "video_resnet.stem.spatial_norm."),
+    (r"^conv1_t\.", "video_resnet.stem.temporal."),
+    (r"^bn1_t\.", "video_resnet.stem.norm."),
+    (r"^layer(\d)\.", lambda match: f"video_resnet.stages.{int(match[1]) - 1}."),
+    (r"\.conv(\d)\.", r".layers.conv\1.convolution."),
+    (r"\.bn(\d)\.", r".layers.conv\1.norm."),
+    (r"\.conv(\d)_s\.", r".layers.conv\1.spatial."),
+    (r"\.bn(\d)_s\.", r".layers.conv\1.spatial_norm."),
+    (r"\.conv(\d)_t\.", r".layers.conv\1.temporal."),
+    (r"\.bn(\d)_t\.", r".layers.conv\1.norm."),
+    (r"\.downsample\.0\.", ".shortcut.convolution."),
+    (r"\.downsample\.1\.", ".shortcut.norm."),
+    (r"^fc\.", "classifier."),
+]
+
+
+def infer(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The networks of the 2018 paper with 18 and 34 layers have shortcuts without parameters."""
+    return {} if any(".downsample." in name for name in state_dict) else {"shortcut": "padding"}
+
+
+def source(name: str, depth: int, fields: Mapping[str, Any]) -> Source:
+    block, depths = DEPTHS[depth]
+    return Source(
+        name=f"kenshohara/{name}_{depth}",
+        architecture_name="video_resnet",
+        fields={"block": block, "depths": depths, "stem_frames": 7, "is_stem_pooled": True, **fields},
+        renames=RENAMES,
+        classifier="fc.weight",
+        licence="mit",
+        homepage="https://github.com/kenshohara/3D-ResNets-PyTorch",
+        datasets=["kinetics700"],
+        processor={
+            "size": {"shortest_edge": 112},
+            "image_mean": [0.4345, 0.4051, 0.3775],
+            "image_std": [0.2768, 0.2713, 0.2737],
+            "fps": None,
+        },
+        infer=infer,
+    )
+
+
+R2P1D = {"convolutions": ("2plus1d",) * 4, "stem_convolution": "2plus1d", "stem_mid_channels": 110}
+SOURCES = [source("r3d", depth, {}) for depth in DEPTHS] + [source("r2p1d", depth, R2P1D) for depth in (18, 34, 50)]

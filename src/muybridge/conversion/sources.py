@@ -1,0 +1,54 @@
+"""What a source of foreign weights is: whose tensors, which network of ours, and how the names map."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from muybridge.models import ARCHITECTURES, VideoArchitecture
+from muybridge.models.base import VideoConfig
+
+Renames = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
+
+
+def nothing_to_infer(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Weights of one network as one project publishes them.
+
+    `fields` are the config fields of our network, `infer` those that only the tensors tell. `renames` are regular
+    expressions and their replacements, applied to every name in turn. `classifier` is the tensor with one row a
+    label; `labels` names the list of labels, where the order in which the project trained on them is known.
+    `processor` holds what differs from the architecture's processor.
+    """
+
+    name: str
+    architecture_name: str
+    fields: Mapping[str, Any]
+    renames: Renames
+    classifier: str
+    licence: str
+    homepage: str
+    datasets: Sequence[str]
+    numbers: Sequence[str] = ()
+    labels: Mapping[int, str] = field(default_factory=dict)
+    processor: Mapping[str, Any] = field(default_factory=dict)
+    infer: Callable[[Mapping[str, Tensor]], dict[str, Any]] = nothing_to_infer
+
+    @property
+    def architecture(self) -> VideoArchitecture:
+        return ARCHITECTURES[self.architecture_name]
+
+    def rename(self, name: str) -> str:
+        """Our name for the project's tensor `name`."""
+        for pattern, replacement in self.renames:
+            name = re.sub(pattern, replacement, name)
+        return name
+
+    def config(self, state_dict: Mapping[str, Tensor], num_labels: int) -> VideoConfig:
+        return self.architecture.config(**self.fields, **self.infer(state_dict), num_labels=num_labels)

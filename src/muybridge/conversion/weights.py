@@ -1,0 +1,89 @@
+"""Reads files of foreign weights without executing anything in them."""
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from muybridge.conversion.errors import ConversionError
+
+# Where training scripts put the tensors, and the names of the classes, inside the dictionary that they save.
+STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net")
+LABEL_KEYS = ("id2label", "labels", "classes", "class_names", "categories", "class_to_idx")
+# What wrappers of a module put before every name: DataParallel, torch.compile.
+WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The tensors of a file, and the labels where the file names them."""
+
+    state_dict: dict[str, Tensor]
+    labels: list[str] | None
+
+
+def read_weights(path: str | Path) -> Weights:
+    """The tensors of a `.safetensors`, `.pth`, `.pt` or like file, and its labels where it has them."""
+    path = Path(path)
+    if not path.is_file():
+        raise ConversionError(f"{path}: no such file")
+    content = read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
+    labels = next((as_labels(content[key]) for key in LABEL_KEYS if key in content), None)
+    nested = next((content[key] for key in STATE_DICT_KEYS if isinstance(content.get(key), Mapping)), content)
+    tensors = {name: value for name, value in nested.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise ConversionError(f"{path}: holds no tensors; its keys are {', '.join(map(str, list(content)[:10]))}")
+    return Weights(unwrap(tensors), labels)
+
+
+def read_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            content: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise ConversionError(f"{path}: not a whole safetensors file ({error})") from error
+    return content | {key: json.loads(metadata[key]) for key in LABEL_KEYS if key in metadata}
+
+
+def read_torch(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ConversionError(
+            f"{path}: holds more than tensors and plain values, and to read that would run code from the file "
+            f"({first_line(error)}). Open it where you trust it and save its state_dict alone"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, OSError) as error:
+        raise ConversionError(f"{path}: not a whole PyTorch file ({first_line(error)})") from error
+    if not isinstance(content, Mapping):
+        raise ConversionError(f"{path}: holds a {type(content).__name__}, not a dictionary of tensors")
+    return dict(content)
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__
+
+
+def unwrap(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors without the prefixes that wrappers of the module left on every name."""
+    tensors = dict(state_dict)
+    for prefix in WRAPPER_PREFIXES:
+        if tensors and all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def as_labels(value: Mapping[Any, Any] | Sequence[str]) -> list[str]:
+    """Names in index order, from a list, an index → name table or a name → index table."""
+    if not isinstance(value, Mapping):
+        return [str(name) for name in value]
+    if all(isinstance(index, int) for index in value.values()):
+        return [str(name) for name, _ in sorted(value.items(), key=lambda item: item[1])]
+    return [str(name) for _, name in sorted(value.items(), key=lambda item: int(item[0]))]

@@ -1,0 +1,216 @@
+"""What every video architecture has in common: its config, its pretrained model, its classifier.
+
+An architecture adds a config and a trunk; freezing, probing, fine-tuning, retrieval and visualisation use nothing
+but the vocabulary defined here.
+
+Shapes: B videos, V views of each, T frames, C channels, H×W pixels, D features.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any, ClassVar
+
+import torch
+from huggingface_hub.dataclasses import strict
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
+from transformers.utils.generic import can_return_tuple
+
+from muybridge.types import Protocol
+
+# A config's list of numbers: JSON gives a list, a default must be a tuple.
+Numbers = list[int] | tuple[int, ...]
+
+# What transformers itself hands to a config beside its fields, when it loads one or makes a model from it.
+TRANSFORMERS_KEYS = frozenset(
+    {
+        "_attn_implementation_internal",
+        "_commit_hash",
+        "_experts_implementation_internal",
+        "_name_or_path",
+        "attn_implementation",
+        "experts_implementation",
+        "model_type",
+        "name_or_path",
+        "num_labels",
+        "output_attentions",
+        "torch_dtype",
+    }
+)
+
+
+@strict
+class VideoConfig(PreTrainedConfig):
+    """The fields that every video architecture has; an unknown field is an error.
+
+    `hidden_size` is the number of features that a video becomes. `protocol` holds the fields of `Protocol`: how the
+    number on the model card was measured, and how logits of several views are averaged.
+    """
+
+    num_frames: int = 16
+    image_size: int = 112
+    num_channels: int = 3
+    hidden_size: int | None = None
+    classifier_dropout: float = 0.0
+    protocol: dict[str, Any] | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        unknown = sorted(set(kwargs) - TRANSFORMERS_KEYS)
+        if unknown:
+            known = ", ".join(sorted(field.name for field in fields(self)))
+            raise TypeError(f"{type(self).__name__} has no field {', '.join(map(repr, unknown))}; it has: {known}")
+        if self.hidden_size is None:
+            self.hidden_size = self.default_hidden_size()
+        super().__post_init__(**kwargs)
+
+    def default_hidden_size(self) -> int:
+        """The number of features of the trunk; an architecture that derives it from other fields says so here."""
+        return 512
+
+    def validate_hidden_size(self) -> None:
+        if self.hidden_size != self.default_hidden_size():
+            raise ValueError(
+                f"hidden_size is {self.hidden_size}, but the other fields make it {self.default_hidden_size()}; "
+                "leave it out"
+            )
+
+    def validate_sizes(self) -> None:
+        for name in ("num_frames", "image_size", "num_channels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+
+    def validate_protocol(self) -> None:
+        self.get_protocol()
+
+    def get_protocol(self) -> Protocol:
+        return Protocol(**(self.protocol or {}))
+
+
+def get_aggregation(config: PreTrainedConfig) -> str:
+    """How the logits of several views become one: as the protocol says, but labels that exclude nothing have no
+    softmax."""
+    if config.problem_type in ("multi_label_classification", "regression"):
+        return "logits"
+    return config.get_protocol().aggregation if isinstance(config, VideoConfig) else Protocol().aggregation
+
+
+def average_views(logits: Tensor, aggregation: str) -> Tensor:
+    """The logits of a video (B, L) from those of its views (B, V, L).
+
+    With `aggregation="softmax"` the probabilities are averaged: softmax of the result is their mean.
+    """
+    if aggregation == "logits":
+        return logits.mean(dim=1)
+    num_views = torch.tensor(logits.shape[1], dtype=logits.dtype, device=logits.device)
+    return logits.log_softmax(dim=-1).logsumexp(dim=1) - num_views.log()
+
+
+def flatten_views(pixel_values_videos: Tensor) -> tuple[Tensor, int | None]:
+    """Views (B, V, T, C, H, W) as (B·V, T, C, H, W) with V; videos (B, T, C, H, W) as they are with None."""
+    if pixel_values_videos.ndim != 6:
+        return pixel_values_videos, None
+    return pixel_values_videos.flatten(0, 1), pixel_values_videos.shape[1]
+
+
+def run_stages(
+    stages: Iterable[nn.Module], hidden: Tensor, keep: bool | None
+) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+    """The output of the last stage, and those of all stages where they are to be kept."""
+    hidden_states = []
+    for stage in stages:
+        hidden = stage(hidden)
+        if keep:
+            hidden_states.append(hidden)
+    return hidden, tuple(hidden_states) if keep else None
+
+
+class VideoPreTrainedModel(PreTrainedModel):
+    """The base of every video model. A trunk lists its stages in `get_stages`; everything else is here."""
+
+    config: VideoConfig
+    main_input_name = "pixel_values_videos"
+    input_modalities = ("video",)
+    supports_gradient_checkpointing = True
+
+    def get_stages(self) -> list[nn.Module]:
+        """The trunk's stages from input to output: what freezing, layer-wise rates and visualisation go by."""
+        return self.base_model.get_stages()
+
+    def get_video_features(self, pixel_values_videos: Tensor) -> Tensor:
+        """Features (B, D) of videos (B, T, C, H, W), or of views (B, V, T, C, H, W), averaged."""
+        flat, num_views = flatten_views(pixel_values_videos)
+        features = self.base_model(flat).pooler_output
+        return features if num_views is None else features.unflatten(0, (-1, num_views)).mean(dim=1)
+
+    def keeps_hidden_states(self, is_asked_for: bool | None) -> bool:
+        return bool(self.config.output_hidden_states if is_asked_for is None else is_asked_for)
+
+    def check_input(self, pixel_values_videos: Tensor) -> None:
+        shape = tuple(pixel_values_videos.shape)
+        if len(shape) != 5 or shape[2] != self.config.num_channels:
+            raise ValueError(
+                f"pixel_values_videos has shape {shape}; {type(self).__name__} takes (videos, frames, "
+                f"{self.config.num_channels} channels, height, width)"
+            )
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+class VideoForClassification(VideoPreTrainedModel):
+    """A trunk and a linear classifier on its features.
+
+    `class XForVideoClassification(XPreTrainedModel, VideoForClassification)` names its trunk in `trunk_class` and
+    needs nothing else.
+    """
+
+    trunk_class: ClassVar[type[VideoPreTrainedModel]]
+
+    def __init__(self, config: VideoConfig) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        setattr(self, self.base_model_prefix, self.trunk_class(config))
+        self.dropout = nn.Dropout(config.classifier_dropout)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def get_classifier(self) -> nn.Linear:
+        return self.classifier
+
+    def reset_classifier(self, labels: int | Sequence[str]) -> None:
+        """Replaces the classifier by a new one for `labels`: their names in order, or their number."""
+        names = [f"LABEL_{index}" for index in range(labels)] if isinstance(labels, int) else list(labels)
+        if not names:
+            raise ValueError("labels is empty; a classifier needs at least one label")
+        self.config.id2label = dict(enumerate(names))
+        self.config.label2id = {name: index for index, name in enumerate(names)}
+        self.num_labels = len(names)
+        old = self.classifier.weight
+        self.classifier = nn.Linear(old.shape[1], len(names), device=old.device, dtype=old.dtype)
+        init.normal_(self.classifier.weight, std=0.01)
+        init.zeros_(self.classifier.bias)
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values_videos: Tensor,
+        labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **loss_arguments: Any,
+    ) -> ImageClassifierOutputWithNoAttention:
+        """Logits (B, L) of videos (B, T, C, H, W), or of views (B, V, T, C, H, W) averaged as the protocol says."""
+        flat, num_views = flatten_views(pixel_values_videos)
+        outputs = self.base_model(flat, output_hidden_states=output_hidden_states)
+        # Scores are float32 whatever the weights are: softmax and its mean need the digits.
+        logits = self.classifier(self.dropout(outputs.pooler_output)).float()
+        if num_views is not None:
+            logits = average_views(logits.unflatten(0, (-1, num_views)), get_aggregation(self.config))
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(labels, logits, self.config, **loss_arguments)
+        return ImageClassifierOutputWithNoAttention(loss=loss, logits=logits, hidden_states=outputs.hidden_states)

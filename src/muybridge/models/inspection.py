@@ -1,0 +1,21 @@
+"""What a network costs: parameters and multiply-accumulates."""
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import PreTrainedModel
+
+
+def count_parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_gmacs(model: PreTrainedModel) -> float:
+    """Billions of multiply-accumulates for one clip of the config's size; nothing is computed."""
+    config = model.config
+    with torch.device("meta"):
+        empty = type(model)(config).eval()
+        clip = torch.empty(1, config.num_frames, config.num_channels, config.image_size, config.image_size)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        empty(clip)
+    return counter.get_total_flops() / 2e9  # a multiply-accumulate is two operations
