@@ -1,0 +1,81 @@
+"""Which frames of a video a processor's settings ask for, and how clips share them."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from muybridge.types import Clip
+from muybridge.video import sampling
+
+
+def choose_clips(total: int, video_fps: float | None, settings: SimpleNamespace) -> list[Clip]:
+    """The `num_clips` clips of a video of `total` frames; a video taken whole is one clip.
+
+    A video whose rate is None is taken to have the rate that is asked for.
+    """
+    stride = video_fps / settings.fps if video_fps and settings.fps else 1.0
+    if not settings.do_sample_frames:
+        return [whole_clip(total)]
+    if settings.num_frames is None:
+        return [sampling.at_fps(total=total, video_fps=stride, fps=1.0)]
+    if settings.sampling == "dense":
+        return sampling.regular_clips(
+            total=total,
+            num_clips=settings.num_clips,
+            num_frames=settings.num_frames,
+            stride=stride * settings.frame_stride,
+        )
+    if settings.fps is not None or settings.frame_stride != 1:
+        raise ValueError(
+            f"sampling is {settings.sampling!r}, fps {settings.fps} and frame_stride "
+            f"{settings.frame_stride}; the latter belong to 'dense': pass sampling='dense', or fps=None and frame_stride=1"
+        )
+    if settings.sampling == "uniform":
+        return interleaved_clips(total, settings.num_frames, settings.num_clips)
+    if settings.num_clips != 1:
+        raise ValueError(
+            f"num_clips is {settings.num_clips}; sampling 'segments' makes one clip of the whole video"
+        )
+    return [sampling.segments(total=total, num_segments=settings.num_frames)]
+
+
+def whole_clip(total: int) -> Clip:
+    """Every frame of a video."""
+    return Clip(np.arange(total))
+
+
+def interleaved_clips(total: int, num_frames: int, num_clips: int) -> list[Clip]:
+    """Clips spread over the whole video, each a little after the last; the first is `sampling.uniform`'s."""
+    if total < num_frames:
+        return [sampling.uniform(total=total, num_frames=num_frames)] * num_clips
+    positions = np.arange(num_frames * num_clips) * total // (num_frames * num_clips)
+    return [Clip(positions[first::num_clips]) for first in range(num_clips)]
+
+
+def shared_frames(clips: Sequence[Clip]) -> tuple[NDArray[np.int64], list[Clip]]:
+    """The frames that any of the clips needs, each once and in order, and the clips as indices into these."""
+    needed, positions = np.unique(np.concatenate([clip.indices for clip in clips]), return_inverse=True)
+    ends = np.cumsum([len(clip) for clip in clips])
+    parts = np.split(positions, ends[:-1])
+    return needed, [Clip(part, clip.mask) for part, clip in zip(parts, clips, strict=True)]
+
+
+def of_equal_length(clips_of_videos: Sequence[Sequence[Clip]]) -> list[list[Clip]]:
+    """Clips as long as the longest: the last frame of the shorter ones is repeated."""
+    longest = max(len(clip) for clips in clips_of_videos for clip in clips)
+    return [[_held_to(clip, longest) for clip in clips] for clips in clips_of_videos]
+
+
+def _held_to(clip: Clip, num_frames: int) -> Clip:
+    held = Clip.held(range(num_frames), len(clip))
+    return Clip(clip.indices[held.indices], clip.mask[held.indices] & held.mask)
+
+
+def masks_of(clips_of_videos: Sequence[Sequence[Clip]], num_crops: int) -> Tensor:
+    """Which frames are real: (B, V, T), for every crop of every clip."""
+    masks = np.stack([[clip.mask for clip in clips] for clips in clips_of_videos])
+    return torch.from_numpy(masks).repeat_interleave(num_crops, dim=1)

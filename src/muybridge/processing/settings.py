@@ -1,0 +1,132 @@
+"""How our processors take arguments: the call's, or the saved file's, or the class's; and none unknown."""
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from huggingface_hub.dataclasses import validate_typed_dict
+from PIL.Image import Resampling
+from torch import Tensor
+from transformers.image_processing_utils import BaseImageProcessor
+from transformers.image_utils import SizeDict
+
+from muybridge.processing import functional, inputs
+
+# What transformers writes into a processor's file beside its arguments.
+KEYS_OF_TRANSFORMERS = frozenset(
+    {"auto_map", "feature_extractor_type", "image_processor_type", "processor_class", "video_processor_type"}
+)
+
+INTERPOLATION_OF_RESAMPLE = {Resampling.BILINEAR: "bilinear", Resampling.BICUBIC: "bicubic"}
+
+
+class CheckedProcessor(BaseImageProcessor):
+    """A processor that refuses arguments it does not know, and keeps a None that it is given."""
+
+    default_to_square = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        arguments = {name: value for name, value in kwargs.items() if name not in KEYS_OF_TRANSFORMERS}
+        self._check(arguments)
+        super().__init__(**kwargs)
+        self._set_attributes(**kwargs)
+        # transformers takes None for "not given" and falls back on the class; here `fps=None` means no fps.
+        for name, value in arguments.items():
+            if value is None:
+                setattr(self, name, None)
+
+    def _check(self, arguments: Mapping[str, Any]) -> None:
+        known = self.valid_kwargs.__annotations__
+        unknown = sorted(set(arguments) - set(known))
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__} has no argument {', '.join(unknown)}; "
+                f"it has {', '.join(sorted(known))}"
+            )
+        given = {
+            name: dict(value) if isinstance(value, SizeDict) else value for name, value in arguments.items()
+        }
+        validate_typed_dict(self.valid_kwargs, given)
+
+    def settings(self, arguments: Mapping[str, Any]) -> SimpleNamespace:
+        """Every argument's value for one call: the call's, or else this processor's own."""
+        self._check(arguments)
+        own = {name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__}
+        merged = self._standardize_kwargs(**{**own, **arguments})
+        self._validate_preprocess_kwargs(**merged)
+        settings = SimpleNamespace(**merged)
+        if settings.do_pad:
+            raise ValueError(
+                "do_pad is True; frames are padded by do_center_crop, where they are smaller than crop_size"
+            )
+        if settings.data_format not in (None, inputs.CHANNELS_FIRST):
+            raise ValueError(
+                f"data_format is {settings.data_format!r}; models take {inputs.CHANNELS_FIRST!r} only"
+            )
+        return settings
+
+
+def target_size(size: SizeDict) -> functional.Size:
+    """The size that `functional.resize` takes."""
+    given = dict(size)
+    if set(given) == {"shortest_edge"}:
+        return size.shortest_edge
+    return exact_size(size)
+
+
+def exact_size(size: SizeDict) -> tuple[int, int]:
+    given = dict(size)
+    if set(given) != {"height", "width"}:
+        raise ValueError(
+            f'size is {given}; it must be {{"height": …, "width": …}}, or {{"shortest_edge": …}} to resize'
+        )
+    return size.height, size.width
+
+
+def interpolation_of(resample: int) -> str:
+    """The name of PIL's filter."""
+    if resample not in INTERPOLATION_OF_RESAMPLE:
+        names = ", ".join(f"{filter_.value} ({name})" for filter_, name in INTERPOLATION_OF_RESAMPLE.items())
+        raise ValueError(f"resample is {resample!r}; it must be one of {names}")
+    return INTERPOLATION_OF_RESAMPLE[Resampling(resample)]
+
+
+def prepared(frames: Tensor, settings: SimpleNamespace) -> Tensor:
+    """Frames (..., C, H, W) on their device, in RGB and resized."""
+    if settings.device is not None:
+        frames = frames.to(settings.device)
+    if settings.do_convert_rgb:
+        frames = inputs.to_rgb(frames)
+    if settings.do_rescale:
+        inputs.check_range(frames)
+    if settings.do_resize:
+        frames = functional.resize(frames, target_size(settings.size), interpolation_of(settings.resample))
+    return frames
+
+
+def cropped(frames: Tensor, settings: SimpleNamespace) -> Tensor:
+    """The crops (V, ..., C, H, W) of frames."""
+    if settings.do_center_crop:
+        return functional.crops(frames, exact_size(settings.crop_size), settings.num_crops)
+    if settings.num_crops != 1:
+        raise ValueError(
+            f"num_crops is {settings.num_crops} and do_center_crop False; without a crop_size there is one"
+        )
+    return frames[None]
+
+
+def write_pixel_values(frames: Tensor, settings: SimpleNamespace, out: Tensor) -> None:
+    """Writes frames to `out` as the model takes them: channels in order, rescaled, normalised."""
+    if settings.channel_order == "bgr":
+        frames = frames.flip(-3)
+    factor = settings.rescale_factor if settings.do_rescale else 1.0
+    if settings.do_rescale and frames.is_floating_point():
+        factor *= 255  # 1.0 as a float is 255 as a byte
+    mean, std = (settings.image_mean, settings.image_std) if settings.do_normalize else (0.0, 1.0)
+    functional.rescale_and_normalize(
+        frames, rescale_factor=factor, mean=_as_sequence(mean), std=_as_sequence(std), out=out
+    )
+
+
+def _as_sequence(value: float | Sequence[float]) -> Sequence[float]:
+    return value if isinstance(value, Sequence) else (value,)

@@ -1,0 +1,222 @@
+"""Videos become `pixel_values_videos`: sampled, resized, cropped, normalised.
+
+Shapes: B videos, V views of each, U frames that any view needs, T frames of a view, C channels, H×W pixels.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal, NamedTuple
+
+import torch
+from PIL.Image import Resampling
+from torch import Tensor
+from transformers.image_processing_base import BatchFeature
+from transformers.processing_utils import VideosKwargs
+from transformers.utils.type_validators import positive_any_number, positive_int
+from transformers.video_processing_utils import VideoProcessorMixin
+from transformers.video_utils import VideoMetadata
+
+from muybridge.processing import functional
+from muybridge.processing.clips import choose_clips, masks_of, of_equal_length, shared_frames, whole_clip
+from muybridge.processing.inputs import VideoSource, as_videos
+from muybridge.processing.settings import CheckedProcessor, cropped, prepared, target_size, write_pixel_values
+from muybridge.types import Clip
+from muybridge.video.errors import VideoError
+
+VideoReader = Any
+
+
+class VideoProcessorKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]
+    """Our arguments beside transformers'.
+
+    sampling: how `num_frames` frames are chosen. "uniform": spread over the video. "dense": `frame_stride`
+        apart, in the middle of the video. "segments": one in the middle of each of `num_frames` equal parts.
+    frame_stride: how far the frames of a dense clip lie apart, counted at `fps` where that is set.
+    fps: with "dense", or without `num_frames`, the rate to which the video is resampled first. Frames handed
+        in as tensors are taken to have it already, unless `video_metadata` gives their own `fps`.
+    num_clips: clips over the whole video. "dense": evenly, the first at its start and the last at its end.
+        "uniform": interleaved, so that together they see `num_clips` times as many frames.
+    num_crops: 1 (the middle), 3 (along the longer side), 5 (corners and middle), 10 (the five, and mirrored).
+    channel_order: "rgb" or "bgr"; `image_mean` and `image_std` are in the same order.
+    return_mask: adds `frame_mask`, False where a short video's last frame was repeated.
+    resize_while_decoding: files are resized by the decoder's own scaler, while it converts colours: faster,
+        and not quite what resizing afterwards gives.
+    """
+
+    frame_stride: Annotated[int | float | None, positive_any_number()]
+    sampling: Literal["uniform", "dense", "segments"] | None
+    num_clips: Annotated[int | None, positive_int()]
+    num_crops: Annotated[int | None, positive_int()]
+    channel_order: Literal["rgb", "bgr"] | None
+    return_mask: bool | None
+    resize_while_decoding: bool | None
+
+
+class SampledVideo(NamedTuple):
+    """The frames (U, C, H, W) that clips need, resized, and the clips as indices into them."""
+
+    frames: Tensor
+    clips: list[Clip]
+    metadata: VideoMetadata
+
+
+class VideoProcessor(CheckedProcessor, VideoProcessorMixin):
+    """Videos of any kind to `pixel_values_videos`; an architecture's processor is a subclass with numbers.
+
+    - What can be handed in: see `muybridge.processing.inputs`.
+    - The result is (B, T, C, H, W), or (B, V, T, C, H, W) where there are several views, `num_clips` times
+      `num_crops`: every crop of the first clip, then of the second.
+    - A tensor, array or list of exactly `num_frames` frames is a clip already, and is not sampled again;
+      `do_sample_frames=False` takes all frames of anything.
+    - A video shorter than its clip has its last frame repeated, and so have the shorter ones of a batch taken
+      whole; `frame_mask` says where.
+    - Rescaling takes uint8 as [0, 255] and floats as [0, 1]: the same frames give the same pixel values.
+      Floats outside [0, 1] are refused. With `do_rescale=False` numbers are left as they are.
+    """
+
+    valid_kwargs = VideoProcessorKwargs
+    model_input_names = ["pixel_values_videos"]  # noqa: RUF012, as transformers declares it
+
+    do_sample_frames = True
+    sampling = "uniform"
+    num_frames = 16
+    frame_stride = 1
+    fps = None
+    num_clips = 1
+    do_convert_rgb = True
+    do_resize = True
+    size: Mapping[str, int] = {"shortest_edge": 256}
+    resample = Resampling.BILINEAR
+    resize_while_decoding = True
+    do_center_crop = True
+    crop_size: Mapping[str, int] = {"height": 224, "width": 224}
+    num_crops = 1
+    channel_order = "rgb"
+    do_rescale = True
+    do_normalize = True
+    image_mean: Sequence[float] = (0.485, 0.456, 0.406)
+    image_std: Sequence[float] = (0.229, 0.224, 0.225)
+    return_mask = False
+
+    def preprocess(self, videos: Any, **kwargs: Any) -> BatchFeature:
+        settings = self.settings(kwargs)
+        sources = as_videos(videos, settings.input_data_format)
+        rates = _known_rates(settings.video_metadata, len(sources))
+        sampled = [sample(source, settings, fps) for source, fps in zip(sources, rates, strict=True)]
+        clips = of_equal_length([video.clips for video in sampled])
+        views = _views([video.frames for video in sampled], clips, settings)
+        has_one_view = views.shape[1] == 1
+        features = {self.model_input_names[0]: views[:, 0] if has_one_view else views}
+        if settings.return_mask:
+            masks = masks_of(clips, settings.num_crops).to(views.device)
+            features["frame_mask"] = masks[:, 0] if has_one_view else masks
+        batch = BatchFeature(features, tensor_type=settings.return_tensors)
+        if settings.return_metadata:
+            batch["video_metadata"] = [video.metadata for video in sampled]
+        return batch
+
+
+def sample(
+    video: VideoSource | Tensor, settings: SimpleNamespace, known_fps: float | None = None
+) -> SampledVideo:
+    """The frames that the settings ask for, decoded once each and resized."""
+    if isinstance(video, Tensor):
+        return _sample_frames(video, settings, known_fps)
+    with _opened(video) as reader:
+        return _sample_file(reader, video, settings)
+
+
+def _sample_frames(frames: Tensor, settings: SimpleNamespace, known_fps: float | None) -> SampledVideo:
+    total = len(frames)
+    if total == settings.num_frames and settings.do_sample_frames:
+        clips = [whole_clip(total)] * settings.num_clips
+    else:
+        clips = choose_clips(total, known_fps, settings)
+    needed, shared = shared_frames(clips)
+    height, width = frames.shape[-2:]
+    metadata = VideoMetadata(total, fps=known_fps, height=height, width=width, frames_indices=_indices(clips))
+    chosen = frames if len(needed) == total else frames[torch.from_numpy(needed).to(frames.device)]
+    return SampledVideo(prepared(chosen, settings), shared, metadata)
+
+
+def _sample_file(reader: VideoReader, source: VideoSource, settings: SimpleNamespace) -> SampledVideo:
+    known = reader.metadata
+    if settings.do_sample_frames and settings.fps is not None and known.fps is None:
+        raise VideoError(
+            str(source), "its frame rate is not known", "pass fps=None to take its frames as they come"
+        )
+    clips = choose_clips(len(reader), known.fps, settings)
+    needed, shared = shared_frames(clips)
+    metadata = VideoMetadata(
+        len(reader),
+        fps=known.fps,
+        height=known.height,
+        width=known.width,
+        duration=known.duration_seconds,
+        video_backend="pyav",
+        frames_indices=_indices(clips),
+    )
+    frames = reader.frames_at(needed, size=_decoding_size(known.height, known.width, settings))
+    return SampledVideo(prepared(frames, settings), shared, metadata)
+
+
+def _decoding_size(height: int, width: int, settings: SimpleNamespace) -> tuple[int, int] | None:
+    """The size to which the decoder is to scale; None where frames are resized later, or not at all."""
+    is_bilinear = settings.resample == Resampling.BILINEAR
+    if not (settings.do_resize and settings.resize_while_decoding and is_bilinear):
+        return None
+    return functional.resized_size(height, width, target_size(settings.size))
+
+
+@contextmanager
+def _opened(source: VideoSource) -> Iterator[VideoReader]:
+    """A reader of the source; one that was handed in stays open, as it is its owner's."""
+    from muybridge.video import VideoReader
+
+    if isinstance(source, VideoReader):
+        yield source
+        return
+    with VideoReader(source) as reader:
+        yield reader
+
+
+def _indices(clips: Sequence[Clip]) -> list[Any]:
+    """The frames of the only clip, or of each."""
+    lists = [clip.indices.tolist() for clip in clips]
+    return lists[0] if len(lists) == 1 else lists
+
+
+def _known_rates(video_metadata: Any, num_videos: int) -> list[float | None]:
+    """The frame rate of each video that is handed in as frames, as far as its metadata tells."""
+    if video_metadata is None:
+        return [None] * num_videos
+    entries = [video_metadata] if isinstance(video_metadata, Mapping) else list(video_metadata)
+    if len(entries) != num_videos:
+        raise ValueError(
+            f"video_metadata has {len(entries)} entries for {num_videos} videos; give one for each"
+        )
+    return [entry.get("fps") for entry in entries]
+
+
+def _views(
+    frames_of_videos: Sequence[Tensor], clips_of_videos: Sequence[Sequence[Clip]], settings: SimpleNamespace
+) -> Tensor:
+    """The views (B, V, T, C, H, W): every crop of the first clip, then of the second."""
+    crops_of_videos = [cropped(frames, settings) for frames in frames_of_videos]
+    crops, clips = crops_of_videos[0], clips_of_videos[0]
+    shapes = {tuple(crops.shape[2:]) for crops in crops_of_videos}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"after resizing and cropping the videos have frames of shapes {sorted(shapes)}: no batch; "
+            f"use do_center_crop=True, or a size of height and width"
+        )
+    num_views = len(clips) * len(crops)
+    shape = (len(crops_of_videos), num_views, len(clips[0]), *crops.shape[2:])
+    views = torch.empty(shape, dtype=torch.float32, device=crops.device)
+    for video_views, crops, clips in zip(views, crops_of_videos, clips_of_videos, strict=True):
+        for index, view in enumerate(video_views):
+            clip = clips[index // len(crops)]
+            positions = torch.from_numpy(clip.indices).to(crops.device)
+            write_pixel_values(crops[index % len(crops)][positions], settings, out=view)
+    return views
