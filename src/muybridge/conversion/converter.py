@@ -49,21 +49,20 @@ def fit(source: Source, state_dict: Mapping[str, Tensor]) -> tuple[VideoForClass
     num_labels = classifier.shape[0] if classifier is not None and classifier.ndim == 2 else 1
     with torch.device("meta"):
         model = source.architecture.classifier(source.config(state_dict, num_labels))
-    expected = model.state_dict()
-    found = {source.rename(name): name for name in state_dict}
-    tensors = {name: as_parameter(state_dict[found[name]]) for name in expected if name in found}
-    missing = [name for name in expected if name not in found and not name.endswith(OPTIONAL_SUFFIX)]
-    for name in expected:
-        if name.endswith(OPTIONAL_SUFFIX):
-            tensors.setdefault(name, torch.zeros((), dtype=torch.int64))
-    problems = [f"missing: {name} {tuple(expected[name].shape)}" for name in missing]
-    problems += [f"not expected: {found[name]} {tuple(state_dict[found[name]].shape)}" for name in found if name not in expected]
-    problems += [
-        f"misshapen: {found[name]} is {tuple(state_dict[found[name]].shape)}, not {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in found and state_dict[found[name]].shape != tensor.shape
-    ]
-    return model, tensors, problems
+    expected = {source.original_name(name): (name, tensor.shape) for name, tensor in model.state_dict().items()}
+    tensors, problems = {}, []
+    for original, (name, shape) in expected.items():
+        found = state_dict.get(original)
+        if found is None and original.endswith(OPTIONAL_SUFFIX):
+            found = torch.zeros((), dtype=torch.int64)
+        if found is None:
+            problems.append(f"missing: {original} {tuple(shape)}")
+        elif found.shape != shape:
+            problems.append(f"misshapen: {original} is {tuple(found.shape)}, not {tuple(shape)}")
+        else:
+            tensors[name] = as_parameter(found)
+    extra = [name for name in state_dict if name not in expected]
+    return model, tensors, problems + [f"not expected: {name} {tuple(state_dict[name].shape)}" for name in extra]
 
 
 def as_parameter(tensor: Tensor) -> Tensor:

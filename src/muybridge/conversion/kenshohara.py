@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from muybridge.conversion.sources import Source
+from muybridge.conversion.sources import Renames, Source
 
 DEPTHS = {
     18: ("basic", (2, 2, 2, 2)),
@@ -21,22 +21,17 @@ DEPTHS = {
 }
 
 RENAMES = [
-    (r"^conv1\.", "video_resnet.stem.convolution."),
-    (r"^bn1\.", "video_resnet.stem.norm."),
-    (r"^conv1_s\.", "video_resnet.stem.spatial."),
-    (r"^bn1_s\.", "video_resnet.stem.spatial_norm."),
-    (r"^conv1_t\.", "video_resnet.stem.temporal."),
-    (r"^bn1_t\.", "video_resnet.stem.norm."),
-    (r"^layer(\d)\.", lambda match: f"video_resnet.stages.{int(match[1]) - 1}."),
-    (r"\.conv(\d)\.", r".layers.conv\1.convolution."),
-    (r"\.bn(\d)\.", r".layers.conv\1.norm."),
-    (r"\.conv(\d)_s\.", r".layers.conv\1.spatial."),
-    (r"\.bn(\d)_s\.", r".layers.conv\1.spatial_norm."),
-    (r"\.conv(\d)_t\.", r".layers.conv\1.temporal."),
-    (r"\.bn(\d)_t\.", r".layers.conv\1.norm."),
-    (r"\.downsample\.0\.", ".shortcut.convolution."),
-    (r"\.downsample\.1\.", ".shortcut.norm."),
-    (r"^fc\.", "classifier."),
+    (r"^video_resnet\.stages\.(\d)\.", lambda match: f"layer{int(match[1]) + 1}."),
+    (r"^video_resnet\.stem\.", "conv1."),
+    (r"^classifier\.", "fc."),
+    (r"\.shortcut\.convolution\.", ".downsample.0."),
+    (r"\.shortcut\.norm\.", ".downsample.1."),
+    (r"\.layers\.", "."),
+    (r"\bconv(\d)\.convolution\.", r"conv\1."),
+    (r"\bconv(\d)\.spatial\.", r"conv\1_s."),
+    (r"\bconv(\d)\.spatial_norm\.", r"bn\1_s."),
+    (r"\bconv(\d)\.temporal\.", r"conv\1_t."),
+    (r"\bconv(\d)\.norm\.", r"bn\1."),
 ]
 
 
@@ -45,13 +40,21 @@ def infer(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     return {} if any(".downsample." in name for name in state_dict) else {"shortcut": "padding"}
 
 
+def renames(block: str, is_factorised: bool) -> Renames:
+    """The norm after a factorised convolution is called as its second half; a bottleneck factorises its second."""
+    if not is_factorised:
+        return RENAMES
+    factorised = r"^conv1|\.conv[12]" if block == "basic" else r"^conv1|\.conv2"
+    return [*RENAMES[:-1], (rf"({factorised})\.norm\.", lambda match: match[1].replace("conv", "bn") + "_t."), RENAMES[-1]]
+
+
 def source(name: str, depth: int, fields: Mapping[str, Any]) -> Source:
     block, depths = DEPTHS[depth]
     return Source(
         name=f"kenshohara/{name}_{depth}",
         architecture_name="video_resnet",
         fields={"block": block, "depths": depths, "stem_frames": 7, "is_stem_pooled": True, **fields},
-        renames=RENAMES,
+        renames=renames(block, "stem_mid_channels" in fields),
         classifier="fc.weight",
         licence="mit",
         homepage="https://github.com/kenshohara/3D-ResNets-PyTorch",

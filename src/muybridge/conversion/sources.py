@@ -22,8 +22,8 @@ class Source:
     """Weights of one network as one project publishes them.
 
     `fields` are the config fields of our network, `infer` those that only the tensors tell. `renames` are regular
-    expressions and their replacements, applied to every name in turn. `classifier` is the tensor with one row a
-    label; `labels` names the list of labels, where the order in which the project trained on them is known.
+    expressions and their replacements that, applied in turn, make the project's name of a tensor from ours.
+    `classifier` is the project's tensor with one row a label; `labels` names the list of labels, where the order in which the project trained on them is known.
     `processor` holds what differs from the architecture's processor.
     """
 
@@ -44,8 +44,8 @@ class Source:
     def architecture(self) -> VideoArchitecture:
         return ARCHITECTURES[self.architecture_name]
 
-    def rename(self, name: str) -> str:
-        """Our name for the project's tensor `name`."""
+    def original_name(self, name: str) -> str:
+        """The project's name for our tensor `name`."""
         for pattern, replacement in self.renames:
             name = re.sub(pattern, replacement, name)
         return name

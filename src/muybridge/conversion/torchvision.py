@@ -6,23 +6,23 @@ from typing import Any
 from muybridge.conversion.sources import Source
 
 RENAMES = [
-    (r"^layer(\d)\.", lambda match: f"video_resnet.stages.{int(match[1]) - 1}."),
-    (r"^stem\.", "video_resnet.stem."),
-    (r"^fc\.", "classifier."),
-    (r"\.downsample\.0\.", ".shortcut.convolution."),
-    (r"\.downsample\.1\.", ".shortcut.norm."),
-    (r"\.(conv\d)\.0\.0\.", r".layers.\1.spatial."),
-    (r"\.(conv\d)\.0\.1\.", r".layers.\1.spatial_norm."),
-    (r"\.(conv\d)\.0\.3\.", r".layers.\1.temporal."),
-    (r"\.(conv\d)\.0\.", r".layers.\1.convolution."),
-    (r"\.(conv\d)\.1\.", r".layers.\1.norm."),
+    (r"^video_resnet\.stages\.(\d)\.", lambda match: f"layer{int(match[1]) + 1}."),
+    (r"^video_resnet\.stem\.", "stem."),
+    (r"^classifier\.", "fc."),
+    (r"\.shortcut\.convolution\.", ".downsample.0."),
+    (r"\.shortcut\.norm\.", ".downsample.1."),
+    (r"\.layers\.(conv\d)\.convolution\.", r".\1.0."),
+    (r"\.layers\.(conv\d)\.spatial\.", r".\1.0.0."),
+    (r"\.layers\.(conv\d)\.spatial_norm\.", r".\1.0.1."),
+    (r"\.layers\.(conv\d)\.temporal\.", r".\1.0.3."),
+    (r"\.layers\.(conv\d)\.norm\.", r".\1.1."),
 ]
-STEM_3D = [(r"\.stem\.0\.", ".stem.convolution."), (r"\.stem\.1\.", ".stem.norm.")]
+STEM_3D = [(r"^stem\.convolution\.", "stem.0."), (r"^stem\.norm\.", "stem.1.")]
 STEM_2PLUS1D = [
-    (r"\.stem\.0\.", ".stem.spatial."),
-    (r"\.stem\.1\.", ".stem.spatial_norm."),
-    (r"\.stem\.3\.", ".stem.temporal."),
-    (r"\.stem\.4\.", ".stem.norm."),
+    (r"^stem\.spatial\.", "stem.0."),
+    (r"^stem\.spatial_norm\.", "stem.1."),
+    (r"^stem\.temporal\.", "stem.3."),
+    (r"^stem\.norm\.", "stem.4."),
 ]
 PROTOCOL = "a video's mean over 5 clips of 16 frames at 15 frames a second, centre crop"
 

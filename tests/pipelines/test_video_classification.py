@@ -1,0 +1,161 @@
+import itertools
+import subprocess
+import sys
+
+import pytest
+import torch
+from transformers import VideoMAEConfig, VideoMAEForVideoClassification
+
+from clips import moving_square, write_clip
+from muybridge import AutoVideoProcessor, ErrorPolicy, VideoClassificationPipeline, VideoError, VideoProcessor
+from muybridge.models import ARCHITECTURES
+from muybridge.pipelines.prefetch import map_ahead
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A checkpoint, four clips of two sizes and lengths, and a file that is no video."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    architecture = ARCHITECTURES["video_resnet"]
+    torch.manual_seed(0)
+    model = architecture.classifier(architecture.tiny_config(id2label={0: "walk", 1: "run", 2: "jump"}))
+    model.get_classifier().weight.data.mul_(50)  # or all scores are near a third
+    model.save_pretrained(folder / "model")
+    processor = architecture.processor(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, num_frames=4, fps=None
+    )
+    processor.save_pretrained(folder / "model")
+    for index in range(4):
+        height = 48 if index % 2 else 40
+        write_clip(folder / f"{index}.mp4", moving_square(num_frames=10 + 5 * index, height=height, width=64))
+    (folder / "broken.mp4").write_bytes(b"this is no video")
+    return folder
+
+
+def scores(labels):
+    return {label["label"]: label["score"] for label in labels}
+
+
+def assert_same(labels, expected, tolerance=1e-5):
+    assert scores(labels) == pytest.approx(scores(expected), abs=tolerance)
+
+
+@pytest.fixture(scope="module")
+def classify(folder):
+    return VideoClassificationPipeline(str(folder / "model"))
+
+
+def test_one_video_in_gives_its_labels_best_first(classify, folder):
+    labels = classify(str(folder / "0.mp4"))
+    assert {label["label"] for label in labels} == {"walk", "run", "jump"}
+    assert sum(scores(labels).values()) == pytest.approx(1)
+    assert [label["score"] for label in labels] == sorted(scores(labels).values(), reverse=True)
+    assert len(classify(str(folder / "0.mp4"), top_k=1)) == 1
+
+
+@pytest.mark.parametrize("form", ["path", "bytes", "file", "tensor", "array"])
+def test_a_video_may_come_in_any_form(classify, folder, form):
+    path = folder / "1.mp4"
+    pixels = AutoVideoProcessor.from_pretrained(folder / "model")(
+        path, return_tensors="pt", do_rescale=False, do_normalize=False
+    ).pixel_values_videos[0].to(torch.uint8)
+    forms = {
+        "path": path,
+        "bytes": path.read_bytes(),
+        "file": path.open("rb"),
+        "tensor": pixels,
+        "array": pixels.permute(0, 2, 3, 1).numpy(),
+    }
+    assert_same(classify(forms[form]), classify(str(path)))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_batches_and_workers_change_no_label_and_no_order(classify, folder, batch_size, num_workers):
+    paths = [str(folder / f"{index}.mp4") for index in range(4)]
+    together = classify(paths, batch_size=batch_size, num_workers=num_workers)
+    assert isinstance(together, list)
+    for labels, path in zip(together, paths, strict=True):
+        assert_same(labels, classify(path))
+
+
+def test_the_probabilities_of_views_are_averaged(classify, folder):
+    path = folder / "3.mp4"
+    processor = AutoVideoProcessor.from_pretrained(folder / "model")
+    views = processor(path, num_clips=3, num_crops=3, return_tensors="pt").pixel_values_videos[0]
+    assert views.shape == (9, 4, 3, 32, 32)
+    with torch.no_grad():
+        expected = torch.stack([classify.model(view[None]).logits.softmax(-1)[0] for view in views]).mean(0)
+    for batch_size in (1, 4, 20):
+        labels = classify(str(path), num_clips=3, num_crops=3, batch_size=batch_size)
+        found = [scores(labels)[classify.model.config.id2label[index]] for index in range(3)]
+        assert found == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_an_endless_iterator_is_read_no_further_ahead_than_needed(classify, folder):
+    read = []
+
+    def endless():
+        for index in itertools.count():
+            read.append(index)
+            yield str(folder / f"{index % 4}.mp4")
+
+    results = classify(endless(), batch_size=2, num_workers=2)
+    assert iter(results) is results
+    first = list(itertools.islice(results, 4))
+    assert_same(first[3], classify(str(folder / "3.mp4")))
+    assert len(read) <= 4 + 2 + 2 + 1
+    results.close()
+
+
+def test_an_unreadable_video_is_named(classify, folder):
+    with pytest.raises(VideoError, match=r"broken\.mp4"):
+        classify([str(folder / "0.mp4"), str(folder / "broken.mp4")])
+
+
+def test_an_unreadable_video_is_skipped_counted_and_listed_where_that_is_the_policy(folder):
+    policy = ErrorPolicy("skip")
+    classify = VideoClassificationPipeline(folder / "model", policy=policy, batch_size=2)
+    paths = [folder / name for name in ("0.mp4", "broken.mp4", "missing.mp4", "1.mp4")]
+    results = classify(paths)
+    assert [labels is None for labels in results] == [False, True, True, False]
+    assert_same(results[3], classify(folder / "1.mp4"))
+    assert [source for source, _ in policy.skipped] == [str(folder / "broken.mp4"), str(folder / "missing.mp4")]
+    assert policy.num_skipped == 2
+
+
+def test_fast_gives_nearly_the_same_scores(classify, folder):
+    fast = VideoClassificationPipeline(folder / "model", fast=True)
+    for index in range(4):
+        assert_same(fast(folder / f"{index}.mp4"), classify(str(folder / f"{index}.mp4")), tolerance=0.05)
+
+
+def test_a_model_of_transformers_runs_in_it_with_our_processor(folder):
+    config = VideoMAEConfig(
+        image_size=32, patch_size=16, num_frames=4, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=16, num_labels=3,
+    )  # fmt: skip
+    processor = VideoProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, num_frames=4)
+    # Transformers' own older models call their input `pixel_values`.
+    processor.model_input_names = ["pixel_values"]
+    classify = VideoClassificationPipeline(VideoMAEForVideoClassification(config).eval(), processor)
+    assert len(classify(folder / "0.mp4", num_clips=2)) == 3
+
+
+def test_a_person_needs_two_imports_and_one_line(folder):
+    program = (
+        "import muybridge\nfrom transformers import pipeline\n"
+        "print(pipeline('video-classification', model='model')('0.mp4', top_k=1)[0]['label'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in {"walk", "run", "jump"}
+    assert "not supported" not in done.stderr
+
+
+def test_work_ahead_keeps_the_order_and_passes_errors_on():
+    assert list(map_ahead(str, range(20), 3)) == [str(number) for number in range(20)]
+    assert list(map_ahead(str, range(20), 0)) == [str(number) for number in range(20)]
+    results = map_ahead(lambda number: 1 / number, [1, 2, 0, 4], 2)
+    assert [next(results), next(results)] == [1, 0.5]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
