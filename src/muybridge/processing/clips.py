@@ -31,8 +31,8 @@ def choose_clips(total: int, video_fps: float | None, settings: SimpleNamespace)
         )
     if settings.fps is not None or settings.frame_stride != 1:
         raise ValueError(
-            f"sampling is {settings.sampling!r}, fps {settings.fps} and frame_stride "
-            f"{settings.frame_stride}; the latter belong to 'dense': pass sampling='dense', or fps=None and frame_stride=1"
+            f"sampling is {settings.sampling!r}, fps {settings.fps} and stride {settings.frame_stride}: "
+            f"pass sampling='dense', to which these belong, or fps=None and frame_stride=1"
         )
     if settings.sampling == "uniform":
         return interleaved_clips(total, settings.num_frames, settings.num_clips)

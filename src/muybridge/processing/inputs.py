@@ -1,8 +1,8 @@
 """What people hand to a processor, sorted into files to be decoded and tensors (T, C, H, W).
 
-One video is a path, an address, bytes, a file object, a `{"path": …, "bytes": …}` of `datasets`, a
-VideoReader, a 4-D tensor or array, or a list of frames. Several are a 5-D tensor or array, or a list of any of
-these. A list of strings is a list of videos; a list of lists of strings names each video's frames, image files.
+One video is a path, an address, bytes, a file object, a `{"path": …, "bytes": …}` of `datasets`, an open
+VideoReader, a 4-D tensor or array, or a list of frames. Several are a 5-D tensor or array, or a list of
+these. A list of strings is a list of videos; a list of lists of strings names each video's image files.
 
 Channels are first or last: `input_data_format` says which, or else `infer_data_format` does.
 """
@@ -18,8 +18,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from transformers.image_utils import load_image
 
+from muybridge.video import VideoReader
+
 # What VideoReader opens, and VideoReader itself.
-VideoSource = Any
+VideoSource = str | Path | bytes | BinaryIO | VideoReader
 
 CHANNELS_FIRST = "channels_first"
 CHANNELS_LAST = "channels_last"
@@ -44,7 +46,7 @@ def _as_video(video: Any, input_data_format: str | None) -> VideoSource | Tensor
                 f"and several videos of equal size (B, T, C, H, W) or (B, T, H, W, C)"
             )
         return channels_first(as_tensor(video), input_data_format)
-    if hasattr(video, "frames_at"):
+    if isinstance(video, VideoReader):
         return video
     return as_source(video, "a video")
 
@@ -175,7 +177,7 @@ def to_rgb(frames: Tensor) -> Tensor:
     num_channels = frames.shape[-3]
     if num_channels not in (1, 3, 4):
         raise ValueError(
-            f"frames of {num_channels} channels were given; only 1, 3 and 4 make RGB: pass do_convert_rgb=False"
+            f"frames have {num_channels} channels; only 1, 3 and 4 make RGB: pass do_convert_rgb=False"
         )
     if num_channels == 1:
         return frames.expand(*frames.shape[:-3], 3, *frames.shape[-2:])

@@ -1,12 +1,11 @@
 """How our processors take arguments: the call's, or the saved file's, or the class's; and none unknown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from huggingface_hub.dataclasses import validate_typed_dict
 from PIL.Image import Resampling
-from torch import Tensor
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.image_utils import SizeDict
 
@@ -89,44 +88,3 @@ def interpolation_of(resample: int) -> str:
         names = ", ".join(f"{filter_.value} ({name})" for filter_, name in INTERPOLATION_OF_RESAMPLE.items())
         raise ValueError(f"resample is {resample!r}; it must be one of {names}")
     return INTERPOLATION_OF_RESAMPLE[Resampling(resample)]
-
-
-def prepared(frames: Tensor, settings: SimpleNamespace) -> Tensor:
-    """Frames (..., C, H, W) on their device, in RGB and resized."""
-    if settings.device is not None:
-        frames = frames.to(settings.device)
-    if settings.do_convert_rgb:
-        frames = inputs.to_rgb(frames)
-    if settings.do_rescale:
-        inputs.check_range(frames)
-    if settings.do_resize:
-        frames = functional.resize(frames, target_size(settings.size), interpolation_of(settings.resample))
-    return frames
-
-
-def cropped(frames: Tensor, settings: SimpleNamespace) -> Tensor:
-    """The crops (V, ..., C, H, W) of frames."""
-    if settings.do_center_crop:
-        return functional.crops(frames, exact_size(settings.crop_size), settings.num_crops)
-    if settings.num_crops != 1:
-        raise ValueError(
-            f"num_crops is {settings.num_crops} and do_center_crop False; without a crop_size there is one"
-        )
-    return frames[None]
-
-
-def write_pixel_values(frames: Tensor, settings: SimpleNamespace, out: Tensor) -> None:
-    """Writes frames to `out` as the model takes them: channels in order, rescaled, normalised."""
-    if settings.channel_order == "bgr":
-        frames = frames.flip(-3)
-    factor = settings.rescale_factor if settings.do_rescale else 1.0
-    if settings.do_rescale and frames.is_floating_point():
-        factor *= 255  # 1.0 as a float is 255 as a byte
-    mean, std = (settings.image_mean, settings.image_std) if settings.do_normalize else (0.0, 1.0)
-    functional.rescale_and_normalize(
-        frames, rescale_factor=factor, mean=_as_sequence(mean), std=_as_sequence(std), out=out
-    )
-
-
-def _as_sequence(value: float | Sequence[float]) -> Sequence[float]:
-    return value if isinstance(value, Sequence) else (value,)

@@ -20,11 +20,10 @@ from transformers.video_utils import VideoMetadata
 from muybridge.processing import functional
 from muybridge.processing.clips import choose_clips, masks_of, of_equal_length, shared_frames, whole_clip
 from muybridge.processing.inputs import VideoSource, as_videos
-from muybridge.processing.settings import CheckedProcessor, cropped, prepared, target_size, write_pixel_values
+from muybridge.processing.settings import CheckedProcessor, target_size
+from muybridge.processing.steps import cropped, prepared, shape_of_views, write_pixel_values
 from muybridge.types import Clip
-from muybridge.video.errors import VideoError
-
-VideoReader = Any
+from muybridge.video import VideoReader
 
 
 class VideoProcessorKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]
@@ -124,7 +123,7 @@ def sample(
     if isinstance(video, Tensor):
         return _sample_frames(video, settings, known_fps)
     with _opened(video) as reader:
-        return _sample_file(reader, video, settings)
+        return _sample_file(reader, settings)
 
 
 def _sample_frames(frames: Tensor, settings: SimpleNamespace, known_fps: float | None) -> SampledVideo:
@@ -140,16 +139,13 @@ def _sample_frames(frames: Tensor, settings: SimpleNamespace, known_fps: float |
     return SampledVideo(prepared(chosen, settings), shared, metadata)
 
 
-def _sample_file(reader: VideoReader, source: VideoSource, settings: SimpleNamespace) -> SampledVideo:
+def _sample_file(reader: VideoReader, settings: SimpleNamespace) -> SampledVideo:
+    total = len(reader)  # what makes the reader's metadata exact
     known = reader.metadata
-    if settings.do_sample_frames and settings.fps is not None and known.fps is None:
-        raise VideoError(
-            str(source), "its frame rate is not known", "pass fps=None to take its frames as they come"
-        )
-    clips = choose_clips(len(reader), known.fps, settings)
+    clips = choose_clips(total, known.fps, settings)
     needed, shared = shared_frames(clips)
     metadata = VideoMetadata(
-        len(reader),
+        total,
         fps=known.fps,
         height=known.height,
         width=known.width,
@@ -172,8 +168,6 @@ def _decoding_size(height: int, width: int, settings: SimpleNamespace) -> tuple[
 @contextmanager
 def _opened(source: VideoSource) -> Iterator[VideoReader]:
     """A reader of the source; one that was handed in stays open, as it is its owner's."""
-    from muybridge.video import VideoReader
-
     if isinstance(source, VideoReader):
         yield source
         return
@@ -204,16 +198,10 @@ def _views(
 ) -> Tensor:
     """The views (B, V, T, C, H, W): every crop of the first clip, then of the second."""
     crops_of_videos = [cropped(frames, settings) for frames in frames_of_videos]
-    crops, clips = crops_of_videos[0], clips_of_videos[0]
-    shapes = {tuple(crops.shape[2:]) for crops in crops_of_videos}
-    if len(shapes) > 1:
-        raise ValueError(
-            f"after resizing and cropping the videos have frames of shapes {sorted(shapes)}: no batch; "
-            f"use do_center_crop=True, or a size of height and width"
-        )
-    num_views = len(clips) * len(crops)
-    shape = (len(crops_of_videos), num_views, len(clips[0]), *crops.shape[2:])
-    views = torch.empty(shape, dtype=torch.float32, device=crops.device)
+    first, num_clips = crops_of_videos[0], len(clips_of_videos[0])
+    num_frames = len(clips_of_videos[0][0])
+    shape = (len(crops_of_videos), num_clips * len(first), num_frames, *shape_of_views(crops_of_videos))
+    views = torch.empty(shape, dtype=torch.float32, device=first.device)
     for video_views, crops, clips in zip(views, crops_of_videos, clips_of_videos, strict=True):
         for index, view in enumerate(video_views):
             clip = clips[index // len(crops)]
