@@ -1,0 +1,181 @@
+"""Which frames a video has: when each is displayed, and from which keyframe it can be decoded."""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from muybridge.video.bitstream import holds_one_frame, is_clean_start
+from muybridge.video.decoder import Decoder, VideoPacket
+
+# Codecs of which each packet in a container is one displayed frame. Of others (vp8 hides frames among its
+# packets, old codecs drop some) only decoding tells how many frames there are.
+ONE_PACKET_ONE_FRAME = frozenset(
+    ("h264", "hevc", "vvc", "vp9", "libvpx-vp9", "av1", "libdav1d", "libaom-av1", "mpeg4", "mpeg1video")
+    + ("mpeg2video", "mjpeg", "ffv1", "prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png")
+    + ("theora", "h263", "flv1", "gif")
+)
+MIN_TICK_SECONDS = 0.0005
+STREAM_FORMATS = ("mpegts", "mpeg")  # without a table of frames: packets are what a parser cuts
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """A packet from which decoding can start; `position` is its place in the order of the file."""
+
+    pts: int
+    dts: int | None
+    position: int
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """The frames in the order in which they are displayed.
+
+    Where `keyframes` is empty, nothing can be said without decoding from the start, for the reason in
+    `doubt`.
+    """
+
+    timestamps: NDArray[np.int64]
+    time_base: Fraction
+    last_duration: int
+    keyframes: list[Keyframe] = field(default_factory=list)
+    positions: dict[int, int] = field(default_factory=dict)
+    doubt: str = ""
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """When each frame is displayed, counted from the first."""
+        return (self.timestamps - self.timestamps[0]) * float(self.time_base)
+
+    @property
+    def duration_seconds(self) -> float:
+        ticks = int(self.timestamps[-1] - self.timestamps[0]) + self.last_duration
+        return float(ticks * self.time_base)
+
+    def keyframe_before(self, timestamp: int) -> Keyframe:
+        """The last keyframe displayed at or before `timestamp`.
+
+        Pictures that follow a keyframe in the file and are displayed before it lean on the keyframe before
+        that.
+        """
+        place = bisect_right(self.keyframes, timestamp, key=lambda keyframe: keyframe.pts)
+        return self.keyframes[max(0, place - 1)]
+
+    def numbers_at(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The frame on display at each of `seconds`."""
+        # 2/30 s lies just before a frame that a file with ticks of 1 ms displays at 67 ms, and means that
+        # frame.
+        tolerance = min(float(self.time_base) / 2, MIN_TICK_SECONDS)
+        return np.searchsorted(self.seconds, seconds + tolerance, side="right") - 1
+
+
+def index_by_packets(decoder: Decoder, *, is_interlaced: bool) -> FrameIndex | str:
+    """The index from the packets alone, without decoding; or why they cannot be trusted."""
+    table = _PacketTable(decoder)
+    doubt = table.doubt(is_interlaced=is_interlaced)
+    return doubt or table.to_index()
+
+
+def index_by_decoding(decoder: Decoder, doubt: str) -> FrameIndex:
+    """The index that decoding the whole file gives; always right, and frames are then found by counting."""
+    times: list[int | None] = []
+    duration = 0
+    for frame in decoder.frames():
+        times.append(frame.pts)
+        duration = frame.duration or duration
+    frame_ticks = _ticks_of_a_frame(decoder)
+    return FrameIndex(_in_order(times, frame_ticks), decoder.time_base, duration or frame_ticks, doubt=doubt)
+
+
+class _PacketTable:
+    """The packets of a file, read once."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._codec = decoder.stream.codec_context.name
+        self._container = decoder.container.format.name
+        self.times: list[int | None] = []
+        self.displayed: list[int | None] = []
+        self.keyframes: list[Keyframe] = []
+        self.starts_with_keyframe = False
+        self.num_corrupt = 0
+        self.num_odd_frames = 0
+        self.last_duration: tuple[int | None, int] = (None, 0)
+        for packet in decoder.packets():
+            self._add(packet)
+
+    def _add(self, packet: VideoPacket) -> None:
+        if packet.is_keyframe and packet.pts is not None:
+            self._add_keyframe(packet, packet.pts)
+        self.num_corrupt += packet.is_corrupt
+        self.num_odd_frames += not holds_one_frame(packet, self._codec)
+        self.times.append(packet.pts)
+        if (
+            not packet.is_discard
+        ):  # outside of the edit list: decoded, since others lean on it, and never displayed
+            self.displayed.append(packet.pts)
+            self._note_duration(packet)
+
+    def _add_keyframe(self, packet: VideoPacket, pts: int) -> None:
+        is_first = not self.times
+        self.starts_with_keyframe |= is_first
+        is_later = not self.keyframes or pts > self.keyframes[-1].pts
+        if is_first or (is_later and is_clean_start(packet, self._codec, self._decoder.context.extradata)):
+            self.keyframes.append(Keyframe(pts, packet.dts, len(self.times)))
+
+    def _note_duration(self, packet: VideoPacket) -> None:
+        time, _ = self.last_duration
+        if packet.pts is not None and (time is None or packet.pts > time):
+            self.last_duration = (packet.pts, packet.duration or 0)
+
+    def doubt(self, *, is_interlaced: bool) -> str:
+        """Why the packets do not tell the frames; empty where they do."""
+        known = [time for time in self.times if time is not None]
+        is_avi_with_reordering = self._container == "avi" and self._decoder.reorder_depth > 0
+        checks = {
+            f"the codec {self._codec} may hide or drop frames": self._codec not in ONE_PACKET_ONE_FRAME,
+            "the file does not start with a keyframe": not self.starts_with_keyframe,
+            "some packets are damaged": self.num_corrupt > 0,
+            "some packets hold no frame or several": self.num_odd_frames > 0,
+            "some frames have no time": len(known) < len(self.times),
+            "some frames have the same time": len(set(known)) < len(known),
+            "frames before the first keyframe cannot be decoded": bool(known)
+            and min(known) < self.keyframes[0].pts
+            if self.keyframes
+            else False,
+            "an AVI does not say in which order frames are displayed": is_avi_with_reordering,
+            "the two fields of a frame may be two packets": is_interlaced
+            and self._container in STREAM_FORMATS,
+            "there are no packets": not self.displayed,
+        }
+        return next((reason for reason, applies in checks.items() if applies), "")
+
+    def to_index(self) -> FrameIndex:
+        times = [time for time in self.times if time is not None]
+        displayed = [time for time in self.displayed if time is not None]
+        return FrameIndex(
+            timestamps=np.sort(np.array(displayed, dtype=np.int64)),
+            time_base=self._decoder.time_base,
+            last_duration=self.last_duration[1] or _ticks_of_a_frame(self._decoder),
+            keyframes=self.keyframes,
+            positions={time: position for position, time in enumerate(times)},
+        )
+
+
+def _in_order(times: list[int | None], frame_ticks: int) -> NDArray[np.int64]:
+    """The times of displayed frames; evenly spaced ones where the file's are missing or do not rise."""
+    known = np.array([time for time in times if time is not None], dtype=np.int64)
+    if len(known) == len(times) and np.all(np.diff(known) > 0):
+        return known
+    return np.arange(len(times), dtype=np.int64) * frame_ticks
+
+
+def _ticks_of_a_frame(decoder: Decoder) -> int:
+    rate = decoder.stream.average_rate or decoder.stream.guessed_rate
+    return max(1, round(1 / (rate * decoder.time_base))) if rate else 1

@@ -1,0 +1,91 @@
+"""Frames by their numbers, out of a decoder that only goes forward from keyframes."""
+
+from collections.abc import Iterator, Sequence
+
+import av
+
+from muybridge.video.decoder import Decoder
+from muybridge.video.errors import VideoError
+from muybridge.video.index import FrameIndex, Keyframe
+
+MIN_PACKETS_SAVED = 8  # a seek empties the decoder, so passing over fewer packets is not worth one
+
+
+class IndexMismatchError(Exception):
+    """The decoder gave other frames than the packets promised."""
+
+
+class FrameFinder:
+    """Finds frames with one decoder that stays where the last search left it."""
+
+    def __init__(self, decoder: Decoder, index: FrameIndex) -> None:
+        self.decoder = decoder
+        self.index = index
+        self._last_time: int | None = None
+
+    def find(self, numbers: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """The frames of rising `numbers`, each with its number."""
+        if not self.index.keyframes:
+            yield from self._find_by_counting(numbers)
+        else:
+            yield from self._find_by_time(numbers)
+
+    def _find_by_counting(self, numbers: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        for number in numbers:
+            if self.decoder.num_frames_given > number:
+                self.decoder.restart()
+            frame = self._pass_to(number)
+            check_sound(frame, number, self.decoder)
+            yield number, frame
+
+    def _pass_to(self, number: int) -> av.VideoFrame:
+        while (frame := self.decoder.next_frame()) is not None:
+            if self.decoder.num_frames_given == number + 1:
+                return frame
+        raise VideoError(self.decoder.source.name, f"decoding ended before frame {number}")
+
+    def _find_by_time(self, numbers: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        times = [int(self.index.timestamps[number]) for number in numbers]
+        wanted = set(times)
+        for number, time in zip(numbers, times, strict=True):
+            keyframe = self.index.keyframe_before(time)
+            if not self._lies_ahead(time) or self._packets_until(keyframe) > MIN_PACKETS_SAVED:
+                self._go_to(keyframe)
+            yield number, self._advance(time, wanted)
+
+    def _lies_ahead(self, time: int) -> bool:
+        passed = self._last_time is not None and time <= self._last_time
+        return not passed and time not in self.decoder.skipped_pts
+
+    def _packets_until(self, keyframe: Keyframe) -> int:
+        last = self.decoder.last_packet_pts
+        return keyframe.position - (self.index.positions[last] if last is not None else 0)
+
+    def _go_to(self, keyframe: Keyframe) -> None:
+        """Seeks to a keyframe; where the container lands elsewhere, a little or all the way back."""
+        self._last_time = None
+        for timestamp in (keyframe.dts, keyframe.pts):
+            if timestamp is not None and self._landed(self.decoder.seek(timestamp), keyframe):
+                return
+        self.decoder.restart()
+
+    def _landed(self, packet: av.Packet | None, keyframe: Keyframe) -> bool:
+        return packet is not None and packet.pts == keyframe.pts
+
+    def _advance(self, time: int, wanted: set[int]) -> av.VideoFrame:
+        while True:
+            frame = self.decoder.next_frame(wanted)
+            if frame is None or frame.pts is None or frame.pts not in self.index.positions:
+                raise IndexMismatchError
+            if self._last_time is not None and frame.pts <= self._last_time:
+                raise IndexMismatchError
+            self._last_time = frame.pts
+            if frame.pts > time or (frame.pts == time and frame.is_corrupt):
+                raise IndexMismatchError
+            if frame.pts == time:
+                return frame
+
+
+def check_sound(frame: av.VideoFrame, number: int, decoder: Decoder) -> None:
+    if frame.is_corrupt:
+        raise VideoError(decoder.source.name, f"frame {number} is damaged")

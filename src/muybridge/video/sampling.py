@@ -1,0 +1,151 @@
+"""Which frames make a clip: functions from numbers to `Clip`, without a video.
+
+`total` is the number of frames of the video, `num_frames` that of a clip, `stride` the distance between two
+of its frames, which need not be whole: frame k lies at `floor(k × stride)` from the first. A clip that
+reaches past the end of the video repeats the last frame, and its mask is False there (`Clip.held`).
+"""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from muybridge.types import Clip
+
+
+def uniform(*, total: int, num_frames: int) -> Clip:
+    """Frames spread over the whole video: frame k is `k × total // num_frames`, as transformers samples."""
+    _check_counts(total=total, num_frames=num_frames)
+    positions = np.arange(num_frames)
+    return Clip.held(positions * total // num_frames if total >= num_frames else positions, total)
+
+
+def dense(*, total: int, num_frames: int, stride: float = 1, start: int | None = None) -> Clip:
+    """Frames `stride` apart from `start` on; without a start, in the middle of the video."""
+    _check_counts(total=total, num_frames=num_frames)
+    offsets = _offsets(num_frames, stride)
+    if start is None:
+        start = _last_start(total, offsets) // 2
+    if not 0 <= start < total:
+        raise ValueError(f"start is {start}; it must lie in [0, {total}), the frames of the video")
+    return Clip.held(start + offsets, total)
+
+
+def segments(
+    *, total: int, num_segments: int, frames_per_segment: int = 1, generator: torch.Generator | None = None
+) -> Clip:
+    """Short runs of frames, one in each of `num_segments` equal parts (Temporal Segment Networks, Wang et al.
+    2016).
+
+    Each run lies in the middle of its part; with a generator it lies anywhere in it.
+    """
+    _check_counts(total=total, num_segments=num_segments, frames_per_segment=frames_per_segment)
+    num_frames = num_segments * frames_per_segment
+    if total < num_frames:
+        return Clip.held(np.arange(num_frames), total)
+    num_starts = total - frames_per_segment + 1
+    edges = np.arange(num_segments + 1) * num_starts // num_segments
+    if generator is None:
+        starts = (2 * np.arange(num_segments) + 1) * num_starts // (2 * num_segments)
+    else:
+        parts = pairwise(edges)
+        starts = np.array([_random_integer(low, high, generator) for low, high in parts])
+    return Clip.held((starts[:, None] + np.arange(frames_per_segment)).reshape(-1), total)
+
+
+def random_clip(*, total: int, num_frames: int, stride: float = 1, generator: torch.Generator) -> Clip:
+    """Frames `stride` apart from a random start, every start at which the clip fits being as likely."""
+    _check_counts(total=total, num_frames=num_frames)
+    last_start = _last_start(total, _offsets(num_frames, stride))
+    start = _random_integer(0, last_start + 1, generator)
+    return dense(total=total, num_frames=num_frames, stride=stride, start=start)
+
+
+def regular_clips(*, total: int, num_clips: int, num_frames: int, stride: float = 1) -> list[Clip]:
+    """Clips evenly over the video, the first at its start and the last at its end; one lies in its middle."""
+    _check_counts(total=total, num_clips=num_clips, num_frames=num_frames)
+    if num_clips == 1:
+        return [dense(total=total, num_frames=num_frames, stride=stride)]
+    last_start = _last_start(total, _offsets(num_frames, stride))
+    starts = [index * last_start // (num_clips - 1) for index in range(num_clips)]
+    return [dense(total=total, num_frames=num_frames, stride=stride, start=start) for start in starts]
+
+
+def consecutive_clips(
+    *, total: int, num_frames: int, stride: float = 1, step: int | None = None
+) -> list[Clip]:
+    """Clips one after the other until every frame of the video is passed, `step` frames between their starts.
+
+    Without a step they touch and do not overlap. The last one may reach past the end.
+    """
+    _check_counts(total=total, num_frames=num_frames)
+    offsets = _offsets(num_frames, stride)
+    if step is None:
+        step = math.ceil(num_frames * stride)
+    _check_counts(step=step)
+    num_clips = 1 + max(0, math.ceil((total - 1 - int(offsets[-1])) / step))
+    starts = [index * step for index in range(num_clips) if index * step < total]
+    return [dense(total=total, num_frames=num_frames, stride=stride, start=start) for start in starts]
+
+
+def at_fps(
+    *, total: int, video_fps: float, fps: float, num_frames: int | None = None, start: int | None = None
+) -> Clip:
+    """Frames as a camera of `fps` would have taken them: frame k is `floor(k × video_fps / fps)` from the
+    start.
+
+    Without `num_frames`, all of the video from `start` or its first frame on; with it, a clip as `dense`
+    places it.
+    """
+    _check_rates(video_fps=video_fps, fps=fps)
+    stride = video_fps / fps
+    if num_frames is not None:
+        return dense(total=total, num_frames=num_frames, stride=stride, start=start)
+    _check_counts(total=total)
+    start = 0 if start is None else start
+    num_frames = max(1, math.ceil((total - start) / stride - TOLERANCE))
+    return dense(total=total, num_frames=num_frames, stride=stride, start=start)
+
+
+#: One dict for the command line and for configs: the samplers that give one clip of a fixed number of frames.
+SAMPLERS: dict[str, Callable[..., Clip]] = {
+    "uniform": uniform,
+    "dense": dense,
+    "segments": segments,
+    "random": random_clip,
+    "fps": at_fps,
+}
+
+TOLERANCE = (
+    1e-6  # 0.3 / 0.1 is 2.9999999999999996: a stride that is whole but for rounding must not lose a frame
+)
+
+
+def _offsets(num_frames: int, stride: float) -> NDArray[np.int64]:
+    if not (stride > 0 and math.isfinite(stride)):
+        raise ValueError(f"stride is {stride}; it must be a positive number")
+    return np.floor(np.arange(num_frames) * stride + TOLERANCE).astype(np.int64)
+
+
+def _last_start(total: int, offsets: NDArray[np.int64]) -> int:
+    """The last frame at which a clip can start and still end inside the video; 0 where it never fits."""
+    return max(0, total - 1 - int(offsets[-1]))
+
+
+def _random_integer(low: int, high: int, generator: torch.Generator) -> int:
+    return int(torch.randint(int(low), int(high), (), generator=generator))
+
+
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"{name} is {value}; it must be 1 or more")
+
+
+def _check_rates(**rates: float) -> None:
+    for name, value in rates.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name} is {value}; it must be a positive number of frames per second")
