@@ -31,9 +31,7 @@ class ClipTransform(ABC):
         if clips.ndim == 5:
             return torch.stack([self.transform(clip, generator) for clip in clips])
         if clips.ndim != 4:
-            raise ValueError(
-                f"the clip has shape {tuple(clips.shape)}; it must be (T, C, H, W) or (B, T, C, H, W)"
-            )
+            raise ValueError(f"the clip has shape {tuple(clips.shape)}; it must be (T, C, H, W) or (B, T, C, H, W)")
         return self.transform(clips, generator)
 
     @abstractmethod
@@ -79,9 +77,7 @@ class RandomResizedCrop(ClipTransform):
     ):
         for name, (low, high) in {"scale": scale, "aspect_ratio": aspect_ratio}.items():
             if not 0 < low <= high:
-                raise ValueError(
-                    f"{name} is ({low}, {high}); it must be two positive numbers, the smaller first"
-                )
+                raise ValueError(f"{name} is ({low}, {high}); it must be two positive numbers, the smaller first")
         self.size = size if isinstance(size, tuple) else (size, size)
         self.scale = scale
         self.aspect_ratio = aspect_ratio
@@ -144,9 +140,7 @@ class ColorJitter(ClipTransform):
     The first three are factors drawn from [1 - x, 1 + x], and not below 0; hue is a shift drawn from [-x, x].
     """
 
-    def __init__(
-        self, brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0, hue: float = 0.0
-    ):
+    def __init__(self, brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0, hue: float = 0.0):
         strengths = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
         for name, strength in strengths.items():
             if strength < 0:

@@ -37,9 +37,7 @@ def choose_clips(total: int, video_fps: float | None, settings: SimpleNamespace)
     if settings.sampling == "uniform":
         return interleaved_clips(total, settings.num_frames, settings.num_clips)
     if settings.num_clips != 1:
-        raise ValueError(
-            f"num_clips is {settings.num_clips}; sampling 'segments' makes one clip of the whole video"
-        )
+        raise ValueError(f"num_clips is {settings.num_clips}; sampling 'segments' makes one clip of the whole video")
     return [sampling.segments(total=total, num_segments=settings.num_frames)]
 
 

@@ -30,14 +30,12 @@ def resized_size(height: int, width: int, size: Size) -> tuple[int, int]:
 
 
 def resize(frames: Tensor, size: Size, interpolation: str = "bilinear") -> Tensor:
-    """Frames of another size, antialiased; equal to PIL's within one level of 255."""
+    """Frames of another size, antialiased; equal to PIL's within one level of 255, two if bicubic."""
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f"interpolation is {interpolation!r}; it must be one of {', '.join(INTERPOLATIONS)}")
     height, width = resized_size(frames.shape[-2], frames.shape[-1], size)
     if min(height, width) < 1:
-        raise ValueError(
-            f"size {size} leaves {height}x{width} pixels of {frames.shape[-2]}x{frames.shape[-1]}"
-        )
+        raise ValueError(f"size {size} leaves {height}x{width} pixels of {frames.shape[-2]}x{frames.shape[-1]}")
     if (height, width) == tuple(frames.shape[-2:]):
         return frames
     flat = frames.reshape(-1, *frames.shape[-3:])

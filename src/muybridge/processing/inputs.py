@@ -137,9 +137,7 @@ def as_tensor(values: Tensor | np.ndarray) -> Tensor:
         return tensor
     if tensor.is_floating_point():
         return tensor.float()
-    raise TypeError(
-        f"frames of type {tensor.dtype} were given; they must be uint8 in [0, 255] or float in [0, 1]"
-    )
+    raise TypeError(f"frames of type {tensor.dtype} were given; they must be uint8 in [0, 255] or float in [0, 1]")
 
 
 def channels_first(frames: Tensor, input_data_format: str | None = None) -> Tensor:
@@ -176,9 +174,7 @@ def to_rgb(frames: Tensor) -> Tensor:
     """Frames (..., 3, H, W): grey is repeated, alpha is dropped; a view."""
     num_channels = frames.shape[-3]
     if num_channels not in (1, 3, 4):
-        raise ValueError(
-            f"frames have {num_channels} channels; only 1, 3 and 4 make RGB: pass do_convert_rgb=False"
-        )
+        raise ValueError(f"frames have {num_channels} channels; only 1, 3 and 4 make RGB: pass do_convert_rgb=False")
     if num_channels == 1:
         return frames.expand(*frames.shape[:-3], 3, *frames.shape[-2:])
     return frames[..., :3, :, :]

@@ -39,12 +39,9 @@ class CheckedProcessor(BaseImageProcessor):
         unknown = sorted(set(arguments) - set(known))
         if unknown:
             raise TypeError(
-                f"{type(self).__name__} has no argument {', '.join(unknown)}; "
-                f"it has {', '.join(sorted(known))}"
+                f"{type(self).__name__} has no argument {', '.join(unknown)}; it has {', '.join(sorted(known))}"
             )
-        given = {
-            name: dict(value) if isinstance(value, SizeDict) else value for name, value in arguments.items()
-        }
+        given = {name: dict(value) if isinstance(value, SizeDict) else value for name, value in arguments.items()}
         validate_typed_dict(self.valid_kwargs, given)
 
     def settings(self, arguments: Mapping[str, Any]) -> SimpleNamespace:
@@ -59,9 +56,7 @@ class CheckedProcessor(BaseImageProcessor):
                 "do_pad is True; frames are padded by do_center_crop, where they are smaller than crop_size"
             )
         if settings.data_format not in (None, inputs.CHANNELS_FIRST):
-            raise ValueError(
-                f"data_format is {settings.data_format!r}; models take {inputs.CHANNELS_FIRST!r} only"
-            )
+            raise ValueError(f"data_format is {settings.data_format!r}; models take {inputs.CHANNELS_FIRST!r} only")
         return settings
 
 

@@ -1,0 +1,116 @@
+"""Random changes: reproducible, the same over time, different from clip to clip."""
+
+import math
+
+import pytest
+import torch
+
+from muybridge.processing import (
+    ColorJitter,
+    Compose,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+    functional,
+)
+
+TRANSFORMS = {
+    "resized_crop": RandomResizedCrop(16),
+    "crop": RandomCrop(16),
+    "flip": RandomHorizontalFlip(),
+    "jitter": ColorJitter(0.4, 0.4, 0.4, 0.1),
+    "compose": Compose([RandomResizedCrop(16), RandomHorizontalFlip(), ColorJitter(0.4, 0.4, 0.4, 0.1)]),
+}
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def still_clip(num_frames=4, height=24, width=32):
+    """One noisy frame, many times: (T, 3, H, W)."""
+    frame = torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator(7))
+    return frame.expand(num_frames, -1, -1, -1)
+
+
+@pytest.fixture(params=TRANSFORMS.values(), ids=TRANSFORMS.keys())
+def transform(request):
+    return request.param
+
+
+def test_all_frames_of_a_clip_change_alike(transform):
+    for seed in range(8):
+        changed = transform(still_clip(), generator(seed))
+        assert all(torch.equal(frame, changed[0]) for frame in changed)
+
+
+def test_the_same_generator_gives_the_same_clip(transform):
+    assert torch.equal(transform(still_clip(), generator(3)), transform(still_clip(), generator(3)))
+
+
+def test_clips_of_a_batch_are_drawn_for_one_by_one(transform):
+    batch = torch.stack([still_clip()] * 8)
+    changed = transform(batch, generator())
+    assert len({clip.numpy().tobytes() for clip in changed}) > 1
+    source = generator()
+    assert torch.equal(changed, torch.stack([transform(clip, source) for clip in batch]))
+
+
+def test_a_single_frame_is_refused(transform):
+    with pytest.raises(ValueError, match=r"\(3, 8, 8\); it must be \(T, C, H, W\)"):
+        transform(torch.zeros(3, 8, 8))
+
+
+def test_resized_crops_have_the_area_and_shape_they_are_drawn_for():
+    crop = RandomResizedCrop(16, scale=(0.2, 0.6), aspect_ratio=(3 / 4, 4 / 3))
+    source = generator()
+    boxes = [crop.draw(240, 320, source) for _ in range(2000)]
+    areas = torch.tensor([box.height * box.width / (240 * 320) for box in boxes])
+    ratios = torch.tensor([math.log(box.width / box.height) for box in boxes])
+    assert 0.19 < areas.min() < 0.22
+    assert 0.58 < areas.max() < 0.61
+    assert abs(areas.mean() - 0.4) < 0.01
+    assert ratios.abs().max() < math.log(4 / 3) + 0.01
+    assert abs(ratios.mean()) < 0.015
+    assert all(box.top >= 0 and box.top + box.height <= 240 for box in boxes)
+    assert all(box.left >= 0 and box.left + box.width <= 320 for box in boxes)
+
+
+def test_a_crop_that_never_fits_is_the_largest_one_in_the_middle():
+    crop = RandomResizedCrop(16, scale=(2.0, 2.0), aspect_ratio=(3 / 4, 4 / 3))
+    assert crop.draw(100, 300, generator()) == (0, 83, 100, 133)
+    assert crop.draw(300, 100, generator()) == (83, 0, 133, 100)
+    assert crop.draw(100, 120, generator()) == (0, 0, 100, 120)
+
+
+def test_flips_come_as_often_as_asked():
+    clip = still_clip(1)
+    source = generator()
+    flip = RandomHorizontalFlip(0.25)
+    num_flipped = sum(torch.equal(flip(clip, source), functional.horizontal_flip(clip)) for _ in range(1000))
+    assert 200 < num_flipped < 300
+    assert torch.equal(RandomHorizontalFlip(0.0)(clip), clip)
+    assert torch.equal(RandomHorizontalFlip(1.0)(clip), clip.flip(-1))
+
+
+def test_jitter_of_nothing_changes_nothing():
+    assert torch.equal(ColorJitter()(still_clip()), still_clip())
+
+
+def test_brightness_stays_within_its_bounds():
+    clip = torch.full((1, 3, 4, 4), 0.5)
+    source = generator()
+    brightness = [ColorJitter(brightness=0.4)(clip, source).mean().item() * 2 for _ in range(500)]
+    assert 0.6 <= min(brightness) < 0.63
+    assert 1.37 < max(brightness) <= 1.4
+
+
+def test_impossible_settings_are_refused():
+    with pytest.raises(ValueError, match=r"scale is \(0.5, 0.2\)"):
+        RandomResizedCrop(16, scale=(0.5, 0.2))
+    with pytest.raises(ValueError, match=r"probability is 1\.5"):
+        RandomHorizontalFlip(1.5)
+    with pytest.raises(ValueError, match=r"hue is 0\.7"):
+        ColorJitter(hue=0.7)
+    with pytest.raises(ValueError, match="contrast is -1"):
+        ColorJitter(contrast=-1)
