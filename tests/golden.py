@@ -63,7 +63,9 @@ def pattern(shape: tuple[int, ...], seed: int) -> Tensor:
     """Blocks of 4 frames and 16×16 pixels of one random value, and fine noise."""
     generator = np.random.default_rng(seed)
     block = (1, 1, 4, 16, 16) if len(shape) == 5 else (1, 1, 16, 16)
-    coarse = generator.standard_normal([-(-size // step) for size, step in zip(shape, block, strict=True)], dtype=np.float32)
+    coarse = generator.standard_normal(
+        [-(-size // step) for size, step in zip(shape, block, strict=True)], dtype=np.float32
+    )
     for axis, step in enumerate(block):
         coarse = np.repeat(coarse, step, axis)
     coarse = coarse[tuple(slice(size) for size in shape)]

@@ -25,7 +25,9 @@ def after_the_demo(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_its_python_runs_as_printed(block, after_the_demo):
-    done = subprocess.run([sys.executable, "-c", block], cwd=after_the_demo, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=after_the_demo, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "score" in done.stdout
 

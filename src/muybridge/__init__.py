@@ -36,7 +36,7 @@ PUBLIC_NAMES = {
     "optimize": "muybridge.models.optimization",
 }
 
-__all__ = ["__version__", "models", *PUBLIC_NAMES]  # noqa: PLE0604  # names, all of them
+__all__ = ["__version__", "models", *PUBLIC_NAMES]  # names, all of them
 
 
 def __getattr__(name: str) -> Any:

@@ -46,7 +46,9 @@ def text_table(rows: Sequence[Row]) -> str:
     """Columns for a terminal; the last one is as wide as it is."""
     lines = [list(rows[0]), *(list(row.values()) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 TABLES: dict[str, Callable[[], list[Row]]] = {"architectures": architecture_rows, "sources": source_rows}
@@ -56,8 +58,7 @@ def fill_tables(text: str) -> str:
     """`text` with every table between `<!-- table: NAME -->` and `<!-- end -->` made anew."""
     for name, rows in TABLES.items():
         marker = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
-        table = markdown_table(rows())
-        text, count = re.subn(marker, lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text, flags=re.DOTALL)
+        text, count = re.subn(marker, rf"\1{markdown_table(rows())}\n\2", text, flags=re.DOTALL)
         if count != 1:
             raise ValueError(f"the text has {count} places for the table {name!r}; it needs one")
     return text

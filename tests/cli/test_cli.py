@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from clips import moving_square, write_clip
+
 from golden import Golden
 from muybridge.cards import parse_card
 from muybridge.cli import COMMANDS, main
@@ -64,8 +64,14 @@ def test_a_converted_saved_and_loaded_network_gives_the_logits_of_the_original(c
         (["torchvision/r3d_18", "{weights}", "{out}"], "They fit torchvision/mc3_18: use that source"),
         (["torchvision/r3d", "{weights}", "{out}"], "'torchvision/r3d' is not known"),
         (["torchvision/mc3_18", "none.pth", "{out}"], "none.pth: no such file"),
-        (["torchvision/mc3_18", "{weights}", "{out}", "--labels", "ucf101"], "101 labels for a classifier of 400"),
-        (["torchvision/mc3_18", "{weights}", "{out}", "--labels", "nothing"], "neither a file nor a known data set"),
+        (
+            ["torchvision/mc3_18", "{weights}", "{out}", "--labels", "ucf101"],
+            "101 labels for a classifier of 400",
+        ),
+        (
+            ["torchvision/mc3_18", "{weights}", "{out}", "--labels", "nothing"],
+            "neither a file nor a known data set",
+        ),
         (["torchvision/mc3_18", "{weights}", "{weights}"], "exists already"),
     ],
 )
@@ -80,7 +86,18 @@ def test_verify_refuses_weights_with_broken_numbers_and_leaves_nothing(tmp_path,
     tensors = Golden.load("torchvision_mc3_18").state_dict()
     tensors["fc.bias"][0] = torch.nan
     torch.save(tensors, tmp_path / "weights.pth")
-    assert main(["convert", "torchvision/mc3_18", str(tmp_path / "weights.pth"), str(tmp_path / "out"), "--verify"]) == 2
+    assert (
+        main(
+            [
+                "convert",
+                "torchvision/mc3_18",
+                str(tmp_path / "weights.pth"),
+                str(tmp_path / "out"),
+                "--verify",
+            ]
+        )
+        == 2
+    )
     assert "not finite" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["weights.pth"]
 

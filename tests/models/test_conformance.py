@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from clips import moving_square, write_clip
 from torch.testing import assert_close
 from transformers import (
     AutoConfig,
@@ -16,7 +17,6 @@ from transformers import (
 )
 
 import muybridge
-from clips import moving_square, write_clip
 from muybridge.models import ARCHITECTURES
 from muybridge.models.inspection import count_gmacs, count_parameters
 
@@ -61,7 +61,7 @@ def test_every_stage_shows_its_hidden_state(architecture):
     model = make(architecture)
     seen = []
     for stage in model.get_stages():
-        stage.register_forward_hook(lambda module, args, output: seen.append(output.clone()))
+        stage.register_forward_hook(lambda *call: seen.append(call[-1].clone()))
     hidden_states = model(clips(model), output_hidden_states=True).hidden_states
     assert len(hidden_states) == len(model.get_stages()) == len(seen)
     for hidden, expected in zip(hidden_states, seen, strict=True):
@@ -117,7 +117,7 @@ def test_gradient_checkpointing_changes_no_gradient(architecture):
     for checkpointing in (False, True):
         model = make(architecture, classifier_dropout=0.0).train()
         if checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+            model.activation_checkpointing_enable()
         model(clips(model), labels=torch.tensor([0, 1])).loss.backward()
         gradients.append([parameter.grad for parameter in model.parameters()])
     assert_close(gradients[0], gradients[1])
@@ -161,7 +161,7 @@ def test_a_config_survives_json(architecture):
 
 
 def test_an_unknown_field_of_a_config_is_refused(architecture):
-    with pytest.raises(TypeError, match="has no field 'num_frame'; it has: .*num_frames"):
+    with pytest.raises(TypeError, match=r"has no field 'num_frame'; it has: .*num_frames"):
         architecture.config(num_frame=8)
 
 
@@ -257,7 +257,9 @@ def test_the_pipeline_of_transformers_labels_a_file(architecture, tmp_path, capl
     model = make(architecture)
     size = model.config.image_size
     processor = architecture.processor(
-        size={"shortest_edge": size}, crop_size={"height": size, "width": size}, num_frames=model.config.num_frames
+        size={"shortest_edge": size},
+        crop_size={"height": size, "width": size},
+        num_frames=model.config.num_frames,
     )
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")

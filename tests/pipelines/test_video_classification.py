@@ -4,9 +4,9 @@ import sys
 
 import pytest
 import torch
+from clips import moving_square, write_clip
 from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
-from clips import moving_square, write_clip
 from muybridge import AutoVideoProcessor, ErrorPolicy, VideoClassificationPipeline, VideoError, VideoProcessor
 from muybridge.models import ARCHITECTURES
 from muybridge.pipelines.prefetch import map_ahead
@@ -56,9 +56,13 @@ def test_one_video_in_gives_its_labels_best_first(classify, folder):
 @pytest.mark.parametrize("form", ["path", "bytes", "file", "tensor", "array"])
 def test_a_video_may_come_in_any_form(classify, folder, form):
     path = folder / "1.mp4"
-    pixels = AutoVideoProcessor.from_pretrained(folder / "model")(
-        path, return_tensors="pt", do_rescale=False, do_normalize=False
-    ).pixel_values_videos[0].to(torch.uint8)
+    pixels = (
+        AutoVideoProcessor.from_pretrained(folder / "model")(
+            path, return_tensors="pt", do_rescale=False, do_normalize=False
+        )
+        .pixel_values_videos[0]
+        .to(torch.uint8)
+    )
     forms = {
         "path": path,
         "bytes": path.read_bytes(),
@@ -120,7 +124,10 @@ def test_an_unreadable_video_is_skipped_counted_and_listed_where_that_is_the_pol
     results = classify(paths)
     assert [labels is None for labels in results] == [False, True, True, False]
     assert_same(results[3], classify(folder / "1.mp4"))
-    assert [source for source, _ in policy.skipped] == [str(folder / "broken.mp4"), str(folder / "missing.mp4")]
+    assert [source for source, _ in policy.skipped] == [
+        str(folder / "broken.mp4"),
+        str(folder / "missing.mp4"),
+    ]
     assert policy.num_skipped == 2
 
 

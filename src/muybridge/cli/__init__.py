@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command. The exit status is 0, 1 where some of the work failed, 2 where none could be done."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] not in COMMANDS:
-        return overview().parse_args(words or ["--help"]) and 2
+        overview().parse_args(words or ["--help"])  # explains itself and exits
     name, *rest = words
     command = importlib.import_module(f"muybridge.cli.{name}")
     parser = argparse.ArgumentParser(prog=f"muybridge {name}", description=command.__doc__)

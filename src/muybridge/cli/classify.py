@@ -20,9 +20,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-k", type=int, default=5, help="how many labels a video (%(default)s)")
     parser.add_argument("--num-clips", type=int, help="clips a video whose scores are averaged")
     parser.add_argument("--num-crops", type=int, choices=(1, 3, 5, 10), help="crops a clip whose scores are averaged")
-    parser.add_argument("--batch-size", type=int, default=4, help="views that go through the model at once (%(default)s)")
+    parser.add_argument(
+        "--batch-size", type=int, default=4, help="views that go through the model at once (%(default)s)"
+    )
     parser.add_argument("--workers", type=int, default=2, help="threads that decode ahead (%(default)s)")
-    parser.add_argument("--errors", default="skip", help="raise, skip or retry(N): what an unreadable file does (%(default)s)")
+    parser.add_argument(
+        "--errors", default="skip", help="raise, skip or retry(N): what an unreadable file does (%(default)s)"
+    )
     parser.add_argument("--fast", action="store_true", help="fold norms, and use bfloat16 where the processor has it")
     parser.add_argument("--json", action="store_true", help="one line of JSON a video")
 
@@ -39,7 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
         top_k=arguments.top_k,
         **views,
     )
-    for clip, labels in zip(arguments.clips, progress(pipeline(iter(arguments.clips)), len(arguments.clips)), strict=True):
+    for clip, labels in zip(
+        arguments.clips, progress(pipeline(iter(arguments.clips)), len(arguments.clips)), strict=True
+    ):
         if labels is not None:
             print_json(clip, labels) if arguments.json else print_table(clip, labels)
     if policy.skipped:
@@ -65,5 +71,3 @@ def print_table(clip: str, labels: list[dict[str, Any]]) -> None:
             bar = "█" * round(label["score"] * BAR_WIDTH)
             print(f"  {label['label']:<{width}}  {label['score']:6.1%}  {bar}")
         sys.stdout.flush()
-
-

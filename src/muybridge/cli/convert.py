@@ -17,9 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     labels = read_labels(arguments.labels) if arguments.labels else None
-    folder = convert_file(
-        arguments.source, arguments.weights, arguments.out, labels=labels, verify=arguments.verify
-    )
+    folder = convert_file(arguments.source, arguments.weights, arguments.out, labels=labels, verify=arguments.verify)
     verified = " (read back, and equal)" if arguments.verify else ""
     print(f"wrote {folder}{verified}", file=sys.stderr)
     return 0

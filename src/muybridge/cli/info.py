@@ -51,7 +51,7 @@ def describe_model(name: str) -> dict[str, Any]:
         "architecture": config.model_type,
         "parameters": count_parameters(model),
         "gmacs_a_clip": round(count_gmacs(model), 2),
-        "input": f"{config.num_frames} frames of {config.image_size}×{config.image_size}, {config.num_channels} channels",
+        "input": f"{config.num_frames} frames of {config.num_channels}×{config.image_size}×{config.image_size}",
         "labels": config.num_labels,
         "features": config.hidden_size,
         "protocol": str(config.get_protocol()) if config.protocol else "none is stated",

@@ -16,7 +16,12 @@ from muybridge.models.base import VideoForClassification
 
 
 def convert_file(
-    source: str, weights: str | Path, folder: str | Path, *, labels: Sequence[str] | None = None, verify: bool = False
+    source: str,
+    weights: str | Path,
+    folder: str | Path,
+    *,
+    labels: Sequence[str] | None = None,
+    verify: bool = False,
 ) -> Path:
     """Writes the checkpoint of `weights` to `folder`. `verify` loads it again first and compares every output."""
     known = get_source(source)

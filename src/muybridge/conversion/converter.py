@@ -43,7 +43,9 @@ def convert(
     return model.eval()
 
 
-def fit(source: Source, state_dict: Mapping[str, Tensor]) -> tuple[VideoForClassification, dict[str, Tensor], list[str]]:
+def fit(
+    source: Source, state_dict: Mapping[str, Tensor]
+) -> tuple[VideoForClassification, dict[str, Tensor], list[str]]:
     """An empty model, the tensors under its names, and what does not fit."""
     classifier = state_dict.get(source.classifier)
     num_labels = classifier.shape[0] if classifier is not None and classifier.ndim == 2 else 1
@@ -62,7 +64,11 @@ def fit(source: Source, state_dict: Mapping[str, Tensor]) -> tuple[VideoForClass
         else:
             tensors[name] = as_parameter(found)
     extra = [name for name in state_dict if name not in expected]
-    return model, tensors, problems + [f"not expected: {name} {tuple(state_dict[name].shape)}" for name in extra]
+    return (
+        model,
+        tensors,
+        problems + [f"not expected: {name} {tuple(state_dict[name].shape)}" for name in extra],
+    )
 
 
 def as_parameter(tensor: Tensor) -> Tensor:

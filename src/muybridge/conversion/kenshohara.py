@@ -20,7 +20,7 @@ DEPTHS = {
     200: ("bottleneck", (3, 24, 36, 3)),
 }
 
-RENAMES = [
+RENAMES: Renames = [
     (r"^video_resnet\.stages\.(\d)\.", lambda match: f"layer{int(match[1]) + 1}."),
     (r"^video_resnet\.stem\.", "conv1."),
     (r"^classifier\.", "fc."),
@@ -45,7 +45,11 @@ def renames(block: str, is_factorised: bool) -> Renames:
     if not is_factorised:
         return RENAMES
     factorised = r"^conv1|\.conv[12]" if block == "basic" else r"^conv1|\.conv2"
-    return [*RENAMES[:-1], (rf"({factorised})\.norm\.", lambda match: match[1].replace("conv", "bn") + "_t."), RENAMES[-1]]
+    return [
+        *RENAMES[:-1],
+        (rf"({factorised})\.norm\.", lambda match: match[1].replace("conv", "bn") + "_t."),
+        RENAMES[-1],
+    ]
 
 
 def source(name: str, depth: int, fields: Mapping[str, Any]) -> Source:

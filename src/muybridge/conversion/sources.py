@@ -13,18 +13,15 @@ from muybridge.models.base import VideoConfig
 Renames = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 
 
-def nothing_to_infer(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
-    return {}
-
-
 @dataclass(frozen=True)
 class Source:
     """Weights of one network as one project publishes them.
 
     `fields` are the config fields of our network, `infer` those that only the tensors tell. `renames` are regular
     expressions and their replacements that, applied in turn, make the project's name of a tensor from ours.
-    `classifier` is the project's tensor with one row a label; `labels` names the list of labels, where the order in which the project trained on them is known.
-    `processor` holds what differs from the architecture's processor.
+    `classifier` is the project's tensor with one row a label; `labels` names a known list by the number of labels,
+    where the order in which the project trained on them is certain. `processor` holds what differs from the
+    architecture's processor.
     """
 
     name: str
@@ -38,7 +35,7 @@ class Source:
     numbers: Sequence[str] = ()
     labels: Mapping[int, str] = field(default_factory=dict)
     processor: Mapping[str, Any] = field(default_factory=dict)
-    infer: Callable[[Mapping[str, Tensor]], dict[str, Any]] = nothing_to_infer
+    infer: Callable[[Mapping[str, Tensor]], dict[str, Any]] | None = None
 
     @property
     def architecture(self) -> VideoArchitecture:
@@ -51,4 +48,5 @@ class Source:
         return name
 
     def config(self, state_dict: Mapping[str, Tensor], num_labels: int) -> VideoConfig:
-        return self.architecture.config(**self.fields, **self.infer(state_dict), num_labels=num_labels)
+        inferred = self.infer(state_dict) if self.infer else {}
+        return self.architecture.config(**self.fields, **inferred, num_labels=num_labels)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from muybridge.conversion.sources import Source
+from muybridge.conversion.sources import Renames, Source
 
-RENAMES = [
+RENAMES: Renames = [
     (r"^video_resnet\.stages\.(\d)\.", lambda match: f"layer{int(match[1]) + 1}."),
     (r"^video_resnet\.stem\.", "stem."),
     (r"^classifier\.", "fc."),
@@ -17,8 +17,8 @@ RENAMES = [
     (r"\.layers\.(conv\d)\.temporal\.", r".\1.0.3."),
     (r"\.layers\.(conv\d)\.norm\.", r".\1.1."),
 ]
-STEM_3D = [(r"^stem\.convolution\.", "stem.0."), (r"^stem\.norm\.", "stem.1.")]
-STEM_2PLUS1D = [
+STEM_3D: Renames = [(r"^stem\.convolution\.", "stem.0."), (r"^stem\.norm\.", "stem.1.")]
+STEM_2PLUS1D: Renames = [
     (r"^stem\.spatial\.", "stem.0."),
     (r"^stem\.spatial_norm\.", "stem.1."),
     (r"^stem\.temporal\.", "stem.3."),
@@ -33,7 +33,7 @@ def source(name: str, top1: float, fields: Mapping[str, Any]) -> Source:
         name=f"torchvision/{name}",
         architecture_name="video_resnet",
         fields={"mid_channels": "block", "protocol": {"num_clips": 5}, **fields},
-        renames=RENAMES + stem,
+        renames=[*RENAMES, *stem],
         classifier="fc.weight",
         licence="bsd-3-clause",
         homepage="https://github.com/pytorch/vision",

@@ -37,6 +37,7 @@ TRANSFORMERS_KEYS = frozenset(
         "num_labels",
         "output_attentions",
         "torch_dtype",
+        "use_cache",  # the Trainer sets it
     }
 )
 
@@ -176,7 +177,7 @@ class VideoForClassification(VideoPreTrainedModel):
         self.num_labels = config.num_labels
         setattr(self, self.base_model_prefix, self.trunk_class(config))
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(config.default_hidden_size(), config.num_labels)
         self.post_init()
 
     def get_classifier(self) -> nn.Linear:

@@ -8,9 +8,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-def map_ahead(
-    function: Callable[[Any], Result], items: Iterable[Any], num_threads: int
-) -> Iterator[Result]:
+def map_ahead(function: Callable[[Any], Result], items: Iterable[Any], num_threads: int) -> Iterator[Result]:
     """`map(function, items)` with up to `num_threads` calls running ahead of the consumer; 0 runs none ahead.
 
     Threads suffice: decoding and resizing hold no interpreter lock.

@@ -60,11 +60,15 @@ class VideoClassificationPipeline(transformers.VideoClassificationPipeline):
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         preprocess, forward, postprocess = super()._sanitize_parameters(**arguments)
         views = {"num_clips": num_clips, "num_crops": num_crops}
-        return preprocess | {key: value for key, value in views.items() if value is not None}, forward, postprocess
+        return (
+            preprocess | {key: value for key, value in views.items() if value is not None},
+            forward,
+            postprocess,
+        )
 
     def __call__(
         self, inputs: Any, *, batch_size: int | None = None, num_workers: int | None = None, **arguments: Any
-    ) -> Labels | None | list[Labels | None] | Iterator[Labels | None]:
+    ) -> Any:
         preprocess, _, postprocess = self._sanitize_parameters(**arguments)
         labels = self.classify(
             inputs if isinstance(inputs, list | tuple | Iterator) else [inputs],

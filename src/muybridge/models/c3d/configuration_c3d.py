@@ -24,7 +24,8 @@ class C3DConfig(VideoConfig):
     def validate_stages(self) -> None:
         if len(self.depths) != len(self.hidden_sizes) or len(self.depths) < 2:
             raise ValueError(
-                f"depths {self.depths} and hidden_sizes {self.hidden_sizes} must name one value a stage, for two or more"
+                f"depths {self.depths} and hidden_sizes {self.hidden_sizes} must name one value a stage, "
+                "for two stages or more"
             )
 
     def validate_input(self) -> None:

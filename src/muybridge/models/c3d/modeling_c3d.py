@@ -94,4 +94,3 @@ class C3DModel(C3DPreTrainedModel):
 
 class C3DForVideoClassification(C3DPreTrainedModel, VideoForClassification):
     trunk_class = C3DModel
-

@@ -7,6 +7,7 @@ Shapes: B videos, T frames, C channels, H×W pixels.
 """
 
 from collections import OrderedDict
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -16,16 +17,16 @@ from transformers.utils.generic import can_return_tuple
 from muybridge.models.base import VideoForClassification, VideoPreTrainedModel, run_stages
 from muybridge.models.video_resnet.configuration_video_resnet import VideoResNetConfig
 
+Triple = tuple[int, int, int]  # frames, height, width
+
 
 def count_mid_channels(in_channels: int, out_channels: int) -> int:
     """The channels between the halves of a 3×3×3 convolution factorised, so that it keeps its parameters."""
     return (in_channels * out_channels * 27) // (in_channels * 9 + out_channels * 3)
 
 
-def convolve(
-    in_channels: int, out_channels: int, kernel: tuple[int, int, int], stride: tuple[int, int, int]
-) -> OrderedDict[str, nn.Module]:
-    padding = tuple(size // 2 for size in kernel)
+def convolve(in_channels: int, out_channels: int, kernel: Triple, stride: Triple) -> OrderedDict[str, nn.Module]:
+    padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
     return OrderedDict(
         convolution=nn.Conv3d(in_channels, out_channels, kernel, stride, padding, bias=False),
         norm=nn.BatchNorm3d(out_channels),
@@ -38,17 +39,18 @@ def convolve_as(
     out_channels: int,
     *,
     mid_channels: int,
-    kernel: tuple[int, int, int] = (3, 3, 3),
-    stride: tuple[int, int, int] = (1, 1, 1),
+    kernel: Triple = (3, 3, 3),
+    stride: Triple = (1, 1, 1),
 ) -> OrderedDict[str, nn.Module]:
     """A convolution of time and space with its norm: whole ("3d"), of space alone ("2d"), or one after the other."""
-    kernel_frames, *kernel_size = kernel
-    stride_frames, *stride_size = stride
+    kernel_frames, kernel_height, kernel_width = kernel
+    stride_frames, stride_height, stride_width = stride
+    space, space_stride = (1, kernel_height, kernel_width), (1, stride_height, stride_width)
     if name == "3d":
         return convolve(in_channels, out_channels, kernel, stride)
     if name == "2d":
-        return convolve(in_channels, out_channels, (1, *kernel_size), (1, *stride_size))
-    spatial = convolve(in_channels, mid_channels, (1, *kernel_size), (1, *stride_size))
+        return convolve(in_channels, out_channels, space, space_stride)
+    spatial = convolve(in_channels, mid_channels, space, space_stride)
     temporal = convolve(mid_channels, out_channels, (kernel_frames, 1, 1), (stride_frames, 1, 1))
     return OrderedDict(
         spatial=spatial["convolution"],
@@ -106,7 +108,7 @@ class VideoResNetBlock(GradientCheckpointingLayer):
         strides = (1 if convolution == "2d" else stride, stride, stride)
         block_mid_channels = count_mid_channels(in_channels, channels)
 
-        def inner(from_channels: int, stride: tuple[int, int, int]) -> OrderedDict[str, nn.Module]:
+        def inner(from_channels: int, stride: Triple) -> OrderedDict[str, nn.Module]:
             mid_channels = (
                 block_mid_channels if config.mid_channels == "block" else count_mid_channels(from_channels, channels)
             )
