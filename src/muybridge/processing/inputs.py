@@ -132,7 +132,8 @@ def _stacked(frames: Sequence[Tensor]) -> Tensor:
 
 def as_tensor(values: Tensor | np.ndarray) -> Tensor:
     """Frames as uint8, or as float32 for any kind of float."""
-    tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
+    # An array that cannot be written to would make a tensor that can; one that runs backwards, none at all.
+    tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.require(values, requirements=["C", "W"]))
     if tensor.dtype == torch.uint8:
         return tensor
     if tensor.is_floating_point():

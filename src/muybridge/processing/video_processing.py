@@ -22,7 +22,7 @@ from muybridge.processing.clips import choose_clips, masks_of, of_equal_length, 
 from muybridge.processing.inputs import VideoSource, as_videos
 from muybridge.processing.settings import CheckedProcessor, target_size
 from muybridge.processing.steps import cropped, prepared, shape_of_views, write_pixel_values
-from muybridge.types import Clip
+from muybridge.types import Clip, Protocol
 from muybridge.video import VideoReader
 
 
@@ -102,6 +102,7 @@ class VideoProcessor(CheckedProcessor, VideoProcessorMixin):
 
     def preprocess(self, videos: Any, **kwargs: Any) -> BatchFeature:
         settings = self.settings(kwargs)
+        Protocol(settings.num_clips, settings.num_crops)  # refuses numbers of views that cannot be
         sources = as_videos(videos, settings.input_data_format)
         rates = _known_rates(settings.video_metadata, len(sources))
         sampled = [sample(source, settings, fps) for source, fps in zip(sources, rates, strict=True)]
