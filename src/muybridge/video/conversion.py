@@ -100,8 +100,6 @@ def target_size(height: int, width: int, size: Size) -> tuple[int, int]:
 def _display_matrix(frame: av.VideoFrame) -> bytes | None:
     try:
         data = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload] # missing in its stub
-    except (
-        ValueError
-    ):  # PyAV does not know a kind that the frame carries, such as EXIF, and gives none at all
+    except ValueError:  # PyAV does not know a kind that the frame carries, such as EXIF, and gives none at all
         return None
     return None if data is None else bytes(data)

@@ -80,9 +80,7 @@ class Decoder:
 
     def packets(self) -> Iterator[VideoPacket]:
         """The packets from here on in the order of the file, undecoded."""
-        return (
-            packet for packet in self._packets if packet.size
-        )  # the empty one at the end flushes a decoder
+        return (packet for packet in self._packets if packet.size)  # the empty one at the end flushes a decoder
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """The displayed frames from here on."""
@@ -175,9 +173,7 @@ def _open_container(source: Source) -> av.container.InputContainer:
             container_options={"protocol_whitelist": "file"},  # a file never makes us open an address
         )
     except av.FFmpegError as error:
-        raise VideoError(
-            source.name, f"this is not a video that ffmpeg can read: {_message(error)}"
-        ) from error
+        raise VideoError(source.name, f"this is not a video that ffmpeg can read: {_message(error)}") from error
     if container.format.name.split(",")[0] in FOREIGN_FORMATS:
         container.close()
         raise VideoError(source.name, f"this is not a video: ffmpeg takes it for {container.format.name!r}")
@@ -201,11 +197,7 @@ def _choose_stream(container: av.container.InputContainer, source: Source) -> Vi
         kinds = sorted({stream.type for stream in container.streams})
         container.close()
         undecodable = "video" in kinds and not pictures
-        what = (
-            "ffmpeg has no decoder for its video"
-            if undecodable
-            else f"it has {' and '.join(kinds) or 'no'} streams"
-        )
+        what = "ffmpeg has no decoder for its video" if undecodable else f"it has {' and '.join(kinds) or 'no'} streams"
         raise VideoError(source.name, f"there is no video stream that can be decoded: {what}")
     best = container.streams.best("video")
     chosen = next((stream for stream in moving if stream is best), moving[0])

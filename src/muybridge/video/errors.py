@@ -36,13 +36,9 @@ class ErrorPolicy:
 
     def __init__(self, action: Action = "raise", *, num_retries: int | None = None) -> None:
         if action not in get_args(Action):
-            raise ValueError(
-                f"the error policy is {action!r}; it must be one of {', '.join(get_args(Action))}"
-            )
+            raise ValueError(f"the error policy is {action!r}; it must be one of {', '.join(get_args(Action))}")
         if action != "retry" and num_retries is not None:
-            raise ValueError(
-                f"num_retries is {num_retries} with the policy {action!r}; only 'retry' takes it"
-            )
+            raise ValueError(f"num_retries is {num_retries} with the policy {action!r}; only 'retry' takes it")
         if num_retries is not None and num_retries < 1:
             raise ValueError(f"num_retries is {num_retries}; it must be 1 or more")
         self.action = action

@@ -1,6 +1,6 @@
 """Which frames a video has: when each is displayed, and from which keyframe it can be decoded."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -12,13 +12,11 @@ from muybridge.video.decoder import Decoder, VideoPacket
 
 # Codecs of which each packet in a container is one displayed frame. Of others (vp8 hides frames among its
 # packets, old codecs drop some) only decoding tells how many frames there are.
-ONE_PACKET_ONE_FRAME = frozenset(
-    ("h264", "hevc", "vvc", "vp9", "libvpx-vp9", "av1", "libdav1d", "libaom-av1", "mpeg4", "mpeg1video")
-    + ("mpeg2video", "mjpeg", "ffv1", "prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png")
-    + ("theora", "h263", "flv1", "gif")
-)
+MODERN_CODECS = {"h264", "hevc", "vvc", "vp9", "libvpx-vp9", "av1", "libdav1d", "libaom-av1"}
+OLD_CODECS = {"mpeg1video", "mpeg2video", "mpeg4", "h263", "flv1", "theora"}
+INTRA_CODECS = {"mjpeg", "ffv1", "prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png", "gif"}
+ONE_PACKET_ONE_FRAME = MODERN_CODECS | OLD_CODECS | INTRA_CODECS
 MIN_TICK_SECONDS = 0.0005
-STREAM_FORMATS = ("mpegts", "mpeg")  # without a table of frames: packets are what a parser cuts
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,10 @@ class Keyframe:
     pts: int
     dts: int | None
     position: int
+    num_bytes: int
+
+    def is_packet(self, packet: VideoPacket) -> bool:
+        return packet.pts == self.pts and packet.size == self.num_bytes
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,8 @@ class FrameIndex:
         return (self.timestamps - self.timestamps[0]) * float(self.time_base)
 
     @property
-    def duration_seconds(self) -> float:
-        ticks = int(self.timestamps[-1] - self.timestamps[0]) + self.last_duration
-        return float(ticks * self.time_base)
+    def duration_seconds(self) -> Fraction:
+        return (int(self.timestamps[-1] - self.timestamps[0]) + self.last_duration) * self.time_base
 
     def keyframe_before(self, timestamp: int) -> Keyframe:
         """The last keyframe displayed at or before `timestamp`.
@@ -66,6 +67,12 @@ class FrameIndex:
         """
         place = bisect_right(self.keyframes, timestamp, key=lambda keyframe: keyframe.pts)
         return self.keyframes[max(0, place - 1)]
+
+    def keyframe_of(self, packet: VideoPacket) -> Keyframe | None:
+        """The keyframe that a packet is; None where it is none of those that the index knows."""
+        place = bisect_left(self.keyframes, packet.pts or 0, key=lambda keyframe: keyframe.pts)
+        found = self.keyframes[place : place + 1]
+        return next((keyframe for keyframe in found if keyframe.is_packet(packet)), None)
 
     def numbers_at(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
         """The frame on display at each of `seconds`."""
@@ -116,9 +123,7 @@ class _PacketTable:
         self.num_corrupt += packet.is_corrupt
         self.num_odd_frames += not holds_one_frame(packet, self._codec)
         self.times.append(packet.pts)
-        if (
-            not packet.is_discard
-        ):  # outside of the edit list: decoded, since others lean on it, and never displayed
+        if not packet.is_discard:  # outside of the edit list: decoded, since others lean on it, and never displayed
             self.displayed.append(packet.pts)
             self._note_duration(packet)
 
@@ -127,7 +132,7 @@ class _PacketTable:
         self.starts_with_keyframe |= is_first
         is_later = not self.keyframes or pts > self.keyframes[-1].pts
         if is_first or (is_later and is_clean_start(packet, self._codec, self._decoder.context.extradata)):
-            self.keyframes.append(Keyframe(pts, packet.dts, len(self.times)))
+            self.keyframes.append(Keyframe(pts, packet.dts, len(self.times), packet.size))
 
     def _note_duration(self, packet: VideoPacket) -> None:
         time, _ = self.last_duration
@@ -145,13 +150,12 @@ class _PacketTable:
             "some packets hold no frame or several": self.num_odd_frames > 0,
             "some frames have no time": len(known) < len(self.times),
             "some frames have the same time": len(set(known)) < len(known),
-            "frames before the first keyframe cannot be decoded": bool(known)
-            and min(known) < self.keyframes[0].pts
+            "frames before the first keyframe cannot be decoded": bool(known) and min(known) < self.keyframes[0].pts
             if self.keyframes
             else False,
             "an AVI does not say in which order frames are displayed": is_avi_with_reordering,
-            "the two fields of a frame may be two packets": is_interlaced
-            and self._container in STREAM_FORMATS,
+            "a program stream names the times of some frames only": self._container == "mpeg",
+            "the two fields of a frame may be two packets": is_interlaced and self._container == "mpegts",
             "there are no packets": not self.displayed,
         }
         return next((reason for reason, applies in checks.items() if applies), "")

@@ -62,15 +62,14 @@ class FrameFinder:
         return keyframe.position - (self.index.positions[last] if last is not None else 0)
 
     def _go_to(self, keyframe: Keyframe) -> None:
-        """Seeks to a keyframe; where the container lands elsewhere, a little or all the way back."""
+        """Seeks to a keyframe, or to one before it if the container lands there; at worst to the start."""
         self._last_time = None
         for timestamp in (keyframe.dts, keyframe.pts):
-            if timestamp is not None and self._landed(self.decoder.seek(timestamp), keyframe):
+            packet = None if timestamp is None else self.decoder.seek(timestamp)
+            landed = None if packet is None else self.index.keyframe_of(packet)
+            if landed is not None and landed.position <= keyframe.position:
                 return
         self.decoder.restart()
-
-    def _landed(self, packet: av.Packet | None, keyframe: Keyframe) -> bool:
-        return packet is not None and packet.pts == keyframe.pts
 
     def _advance(self, time: int, wanted: set[int]) -> av.VideoFrame:
         while True:

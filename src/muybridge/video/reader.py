@@ -39,9 +39,7 @@ class VideoReader:
 
     def __init__(self, source: Any, *, num_threads: int | None = None) -> None:
         if num_threads is not None and num_threads < 1:
-            raise ValueError(
-                f"num_threads is {num_threads}; it must be 1 or more, or None to choose by the machine"
-            )
+            raise ValueError(f"num_threads is {num_threads}; it must be 1 or more, or None to choose by the machine")
         self._start(make_source(source), num_threads)
 
     def _start(self, source: Source, num_threads: int | None) -> None:
@@ -81,8 +79,8 @@ class VideoReader:
             self._header,
             num_frames=len(self._index),
             is_num_frames_exact=True,
-            fps=len(self._index) / duration,
-            duration_seconds=duration,
+            fps=float(len(self._index) / duration),
+            duration_seconds=float(duration),
         )
 
     @property
@@ -103,9 +101,7 @@ class VideoReader:
         """The exact number of frames."""
         return len(self.index)
 
-    def frames_at(
-        self, indices: Sequence[int] | NDArray[Any] | torch.Tensor, size: Size = None
-    ) -> torch.Tensor:
+    def frames_at(self, indices: Sequence[int] | NDArray[Any] | torch.Tensor, size: Size = None) -> torch.Tensor:
         """The frames of these numbers (T, C, H, W), in any order and as often as they are asked for.
 
         Negative numbers count from the end.
@@ -124,12 +120,10 @@ class VideoReader:
     ) -> torch.Tensor:
         """The frames on display at these times (T, C, H, W), counted in seconds from the first frame."""
         times = np.asarray(seconds, dtype=np.float64).reshape(-1)
-        duration = self.index.duration_seconds
+        duration = float(self.index.duration_seconds)
         outside = times[~((times >= 0) & (times <= duration + MIN_TICK_SECONDS))]
         if len(outside):
-            raise IndexError(
-                f"{outside[0]} s is not in {self._source.name}, whose frames lie in [0, {duration:.3f}] s"
-            )
+            raise IndexError(f"{outside[0]} s is not in {self._source.name}, whose frames lie in [0, {duration:.3f}] s")
         return self.frames_at(self.index.numbers_at(times), size)
 
     def batches(self, batch_size: int = 32, size: Size = None) -> Iterator[torch.Tensor]:
@@ -219,9 +213,7 @@ def _read_header(decoder: Decoder, geometry: Geometry) -> VideoMetadata:
     stream, container = decoder.stream, decoder.container
     fps = stream.average_rate or stream.guessed_rate
     seconds = (
-        stream.duration * decoder.time_base
-        if stream.duration
-        else Fraction(container.duration or 0, av.time_base)
+        stream.duration * decoder.time_base if stream.duration else Fraction(container.duration or 0, av.time_base)
     )
     height, width = geometry.displayed_size
     return VideoMetadata(

@@ -51,8 +51,7 @@ def segments(
     if generator is None:
         starts = (2 * np.arange(num_segments) + 1) * num_starts // (2 * num_segments)
     else:
-        parts = pairwise(edges)
-        starts = np.array([_random_integer(low, high, generator) for low, high in parts])
+        starts = np.array([_random_integer(low, high, generator) for low, high in pairwise(edges.tolist())])
     return Clip.held((starts[:, None] + np.arange(frames_per_segment)).reshape(-1), total)
 
 
@@ -74,9 +73,7 @@ def regular_clips(*, total: int, num_clips: int, num_frames: int, stride: float 
     return [dense(total=total, num_frames=num_frames, stride=stride, start=start) for start in starts]
 
 
-def consecutive_clips(
-    *, total: int, num_frames: int, stride: float = 1, step: int | None = None
-) -> list[Clip]:
+def consecutive_clips(*, total: int, num_frames: int, stride: float = 1, step: int | None = None) -> list[Clip]:
     """Clips one after the other until every frame of the video is passed, `step` frames between their starts.
 
     Without a step they touch and do not overlap. The last one may reach past the end.
@@ -119,9 +116,7 @@ SAMPLERS: dict[str, Callable[..., Clip]] = {
     "fps": at_fps,
 }
 
-TOLERANCE = (
-    1e-6  # 0.3 / 0.1 is 2.9999999999999996: a stride that is whole but for rounding must not lose a frame
-)
+TOLERANCE = 1e-6  # 0.3 / 0.1 is 2.9999999999999996: a stride that is whole but for rounding must not lose a frame
 
 
 def _offsets(num_frames: int, stride: float) -> NDArray[np.int64]:
@@ -136,7 +131,7 @@ def _last_start(total: int, offsets: NDArray[np.int64]) -> int:
 
 
 def _random_integer(low: int, high: int, generator: torch.Generator) -> int:
-    return int(torch.randint(int(low), int(high), (), generator=generator))
+    return int(torch.randint(low, high, (), generator=generator))
 
 
 def _check_counts(**counts: int) -> None:

@@ -76,9 +76,7 @@ class FileObjectSource(Source):
     def _read_at(self, offset: int, num_bytes: int) -> bytes:
         if os.getpid() != self._process_id:
             # Both processes move the one position of the open file, and so would read each other's bytes.
-            raise VideoError(
-                self.name, "a file object cannot be read in another process", "pass its path or bytes"
-            )
+            raise VideoError(self.name, "a file object cannot be read in another process", "pass its path or bytes")
         with self._lock:
             self._file.seek(offset)
             return self._file.read(num_bytes)
@@ -117,9 +115,7 @@ def make_source(source: Any) -> Source:
         return BytesSource(bytes(source))
     if hasattr(source, "read"):
         return FileObjectSource(source)
-    raise TypeError(
-        f"a video is a path, bytes, a file object or an http(s) address, not {type(source).__name__}"
-    )
+    raise TypeError(f"a video is a path, bytes, a file object or an http(s) address, not {type(source).__name__}")
 
 
 class _View(io.RawIOBase):
