@@ -153,6 +153,11 @@ def test_normalisation_equals_its_two_steps():
     assert_close(fused, expected.float(), rtol=0, atol=1e-6)
 
 
+def test_normalisation_needs_a_mean_for_each_channel():
+    with pytest.raises(ValueError, match="one for each of 1 channels"):
+        functional.rescale_and_normalize(noise(2, 1, 4, 5), mean=(0.1, 0.2, 0.3))
+
+
 def test_normalisation_writes_where_it_is_told():
     frames, out = noise(2, 3, 4, 5), torch.empty(2, 3, 4, 5)
     assert functional.rescale_and_normalize(frames, rescale_factor=1, out=out) is out

@@ -175,6 +175,8 @@ def test_the_frames_taken_are_those_of_the_sampler(arguments, expected):
         ({"size": {"longest_edge": 5}}, "size is {'longest_edge': 5}; it must be"),
         ({"sampling": "random"}, "expected one of"),
         ({"num_frames": "4"}, "num_frames"),
+        ({"num_clips": None}, "num_clips"),
+        ({"fps": 0, "sampling": "dense"}, "fps is 0; it must be positive"),
     ],
 )
 def test_settings_that_make_no_sense_together_are_refused(arguments, message):

@@ -17,17 +17,19 @@ def choose_clips(total: int, video_fps: float | None, settings: SimpleNamespace)
 
     A video whose rate is None is taken to have the rate that is asked for.
     """
-    stride = video_fps / settings.fps if video_fps and settings.fps else 1.0
-    if not settings.do_sample_frames:
+    if not settings.do_sample_frames or (settings.num_frames is None and settings.fps is None):
         return [whole_clip(total)]
+    if settings.fps is not None and settings.fps <= 0:
+        raise ValueError(f"fps is {settings.fps}; it must be positive, or None for the video's own")
     if settings.num_frames is None:
-        return [sampling.at_fps(total=total, video_fps=stride, fps=1.0)]
+        return [sampling.at_fps(total=total, video_fps=video_fps or settings.fps, fps=settings.fps)]
     if settings.sampling == "dense":
+        rate_ratio = video_fps / settings.fps if video_fps and settings.fps else 1
         return sampling.regular_clips(
             total=total,
             num_clips=settings.num_clips,
             num_frames=settings.num_frames,
-            stride=stride * settings.frame_stride,
+            stride=rate_ratio * settings.frame_stride,
         )
     if settings.fps is not None or settings.frame_stride != 1:
         raise ValueError(

@@ -135,6 +135,10 @@ def rescale_and_normalize(
     out: Tensor | None = None,
 ) -> Tensor:
     """`(frames * rescale_factor - mean) / std` in float32, as one multiply-add, written to `out` if given."""
+    if {len(mean), len(std)} - {1, frames.shape[-3]}:
+        raise ValueError(
+            f"mean {mean} and std {std} must have one number, or one for each of {frames.shape[-3]} channels"
+        )
     if out is None:
         out = torch.empty(frames.shape, dtype=torch.float32, device=frames.device)
     # The two constants are made in float64: made in float32 they would cost the last digit of every pixel.

@@ -4,13 +4,12 @@ Shapes: B images, V views of each, C channels, H×W pixels.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from PIL.Image import Resampling
 from transformers.image_processing_base import BatchFeature
 from transformers.processing_utils import ImagesKwargs
-from transformers.utils.type_validators import positive_int
 
 from muybridge.processing.inputs import as_images
 from muybridge.processing.settings import CheckedProcessor
@@ -20,8 +19,8 @@ from muybridge.processing.steps import cropped, prepared, shape_of_views, write_
 class ImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
     """Our arguments beside transformers'; they mean what they mean for videos (`VideoProcessorKwargs`)."""
 
-    num_crops: Annotated[int | None, positive_int()]
-    channel_order: Literal["rgb", "bgr"] | None
+    num_crops: int
+    channel_order: Literal["rgb", "bgr"]
 
 
 class ImageProcessor(CheckedProcessor):

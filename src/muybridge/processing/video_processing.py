@@ -6,14 +6,13 @@ Shapes: B videos, V views of each, U frames that any view needs, T frames of a v
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from PIL.Image import Resampling
 from torch import Tensor
 from transformers.image_processing_base import BatchFeature
 from transformers.processing_utils import VideosKwargs
-from transformers.utils.type_validators import positive_any_number, positive_int
 from transformers.video_processing_utils import VideoProcessorMixin
 from transformers.video_utils import VideoMetadata
 
@@ -45,13 +44,13 @@ class VideoProcessorKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]
         ones up to 66. With False a file gives what its frames give as a tensor.
     """
 
-    frame_stride: Annotated[int | float | None, positive_any_number()]
-    sampling: Literal["uniform", "dense", "segments"] | None
-    num_clips: Annotated[int | None, positive_int()]
-    num_crops: Annotated[int | None, positive_int()]
-    channel_order: Literal["rgb", "bgr"] | None
-    return_mask: bool | None
-    resize_while_decoding: bool | None
+    frame_stride: int | float
+    sampling: Literal["uniform", "dense", "segments"]
+    num_clips: int
+    num_crops: int
+    channel_order: Literal["rgb", "bgr"]
+    return_mask: bool
+    resize_while_decoding: bool
 
 
 class SampledVideo(NamedTuple):
