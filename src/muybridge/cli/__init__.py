@@ -3,7 +3,8 @@
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 # A module of this package for each command: `configure(parser)` and `run(arguments) -> exit status`.
 COMMANDS = {
@@ -12,6 +13,8 @@ COMMANDS = {
     "info": "describe a video or a model",
     "models": "list the architectures and the sources of weights",
 }
+
+Loaded = TypeVar("Loaded")
 
 
 class CommandError(Exception):
@@ -36,6 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"muybridge {name}: stopped", file=sys.stderr)
         return 130
+
+
+def named(name: str, load: Callable[[str], Loaded]) -> Loaded:
+    """`load(name)`, with the name in the message where there is no such model: transformers leaves it out."""
+    try:
+        return load(name)
+    except OSError as error:
+        raise CommandError(f"the model {name!r} cannot be loaded: {error}") from error
 
 
 def overview() -> argparse.ArgumentParser:

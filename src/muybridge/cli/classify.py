@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tqdm import tqdm
+from transformers import AutoConfig
 
+from muybridge.cli import named
 from muybridge.pipelines import VideoClassificationPipeline
 from muybridge.video import ErrorPolicy
 
@@ -34,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     policy = ErrorPolicy.parse(arguments.errors)
     views = {name: getattr(arguments, name) for name in ("num_clips", "num_crops") if getattr(arguments, name)}
+    named(arguments.model, AutoConfig.from_pretrained)  # before anything slow
     pipeline = VideoClassificationPipeline(
         arguments.model,
         policy=policy,

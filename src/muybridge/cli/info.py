@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForVideoClassification
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
 from muybridge.cards import parse_card
-from muybridge.cli import CommandError
+from muybridge.cli import CommandError, named
 from muybridge.models.inspection import count_gmacs, count_parameters
 from muybridge.video import VideoReader
 
@@ -42,7 +42,7 @@ def describe_video(source: str) -> dict[str, Any]:
 
 
 def describe_model(name: str) -> dict[str, Any]:
-    config = AutoConfig.from_pretrained(name)
+    config = named(name, AutoConfig.from_pretrained)
     if not hasattr(config, "get_protocol"):
         raise CommandError(f"{name} is a {config.model_type}, which is not one of Muybridge's architectures")
     model = AutoModelForVideoClassification.from_config(config)

@@ -14,6 +14,8 @@ from muybridge.conversion.sources import Source
 from muybridge.conversion.weights import read_weights
 from muybridge.models.base import VideoForClassification
 
+ROUNDING = 1e-5
+
 
 def convert_file(
     source: str,
@@ -51,19 +53,19 @@ def card_facts(source: Source, command: str) -> CardFacts:
 
 
 def verify_checkpoint(folder: Path, model: VideoForClassification) -> None:
-    """The checkpoint loaded again has the same bits, and gives the same finite logits for the same clip."""
-    loaded = AutoModelForVideoClassification.from_pretrained(folder)
-    expected = model.state_dict()
-    different = [name for name, tensor in loaded.state_dict().items() if not torch.equal(tensor, expected[name])]
-    if different:
-        raise ConversionError(f"the checkpoint does not read back as it was written: {', '.join(different)}")
+    """The checkpoint loaded again has the same bits, and gives the same finite logits for a clip."""
     config = model.config
-    generator = torch.Generator().manual_seed(0)
     shape = (1, config.num_frames, config.num_channels, config.image_size, config.image_size)
-    clip = torch.randn(shape, generator=generator)
+    clip = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    loaded = AutoModelForVideoClassification.from_pretrained(folder).eval()
     with torch.inference_mode():
-        logits, again = model.eval()(clip).logits, loaded.eval()(clip).logits
-    if not torch.equal(logits, again):
-        raise ConversionError("the checkpoint gives other logits than the model it was written from")
+        logits, again = model.eval()(clip).logits, loaded(clip).logits
     if not logits.isfinite().all():
         raise ConversionError("the logits are not finite: the weights hold broken numbers")
+    written = model.state_dict()
+    different = [name for name, tensor in loaded.state_dict().items() if not torch.equal(tensor, written[name])]
+    if different:
+        raise ConversionError(f"the checkpoint does not read back as it was written: {', '.join(different)}")
+    # The same bits at another address may be summed in another order: equal within rounding is all there is.
+    if not torch.allclose(logits, again, rtol=ROUNDING, atol=ROUNDING * float(logits.abs().max())):
+        raise ConversionError("the checkpoint gives other logits than the model it was written from")

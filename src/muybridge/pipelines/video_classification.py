@@ -70,16 +70,18 @@ class VideoClassificationPipeline(transformers.VideoClassificationPipeline):
         self, inputs: Any, *, batch_size: int | None = None, num_workers: int | None = None, **arguments: Any
     ) -> Any:
         preprocess, _, postprocess = self._sanitize_parameters(**arguments)
+        is_list = isinstance(inputs, list | tuple)
+        is_stream = isinstance(inputs, Iterator) and not hasattr(inputs, "read")  # a file is an iterator too: of lines
         labels = self.classify(
-            inputs if isinstance(inputs, list | tuple | Iterator) else [inputs],
+            inputs if is_list or is_stream else [inputs],
             batch_size=batch_size or self._batch_size or 1,
             num_workers=self._num_workers if num_workers is None else num_workers,
             preprocess=self._preprocess_params | preprocess,
             postprocess=self._postprocess_params | postprocess,
         )
-        if isinstance(inputs, Iterator):
+        if is_stream:
             return labels
-        return list(labels) if isinstance(inputs, list | tuple) else next(labels)
+        return list(labels) if is_list else next(labels)
 
     def classify(
         self,
