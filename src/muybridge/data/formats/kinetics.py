@@ -1,0 +1,81 @@
+"""Kinetics' lists: label, youtube_id, time_start, time_end, split; clips are named `id_000010_000020.mp4`.
+
+Clips vanish from the web, so nobody has all of them: those that are not there are counted in `absent`.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from muybridge.data.errors import DataError
+from muybridge.data.formats.catalogue import Catalogue, Entry, Request, VideoFinder, sorted_labels
+from muybridge.data.formats.manifest import as_number
+from muybridge.data.records import VideoRecord
+
+REQUIRED_COLUMNS = ("youtube_id", "time_start", "time_end")
+
+
+def recognises(path: Path) -> bool:
+    return bool(lists_of(path))
+
+
+def lists_of(path: Path) -> list[Path]:
+    """The tables with a column `youtube_id`."""
+    tables = sorted(path.glob("*.csv")) if path.is_dir() else [path] if path.suffix.lower() == ".csv" else []
+    return [table for table in tables if "youtube_id" in header_of(table)]
+
+
+def header_of(table: Path) -> list[str]:
+    with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def read(request: Request) -> Catalogue:
+    tables = lists_of(request.path)
+    if not tables:
+        raise DataError(f"{request.place} holds no table with a column 'youtube_id'")
+    finder = VideoFinder(request)
+    entries: list[Entry] = []
+    absent: list[str] = []
+    labels: set[str] = set()
+    for table in tables:
+        for origin, row in read_rows(table):
+            name = clip_name(row, origin)
+            path = finder.find(name) or finder.find(row["youtube_id"])
+            labels.update([row["label"]] if row.get("label") else [])
+            if path is None:
+                absent.append(name)
+            else:
+                entries.append(Entry(record_of(row, path, table), origin))
+    if not entries:
+        raise DataError(f"none of the {len(absent)} clips that {request.place} lists is there, such as {absent[:1]}")
+    return Catalogue(entries, sorted_labels(labels), absent)
+
+
+def read_rows(table: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in REQUIRED_COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise DataError(f"{table}, line 1: there is no column {', '.join(missing)}")
+        for row in reader:
+            yield f"{table}, line {reader.line_num}", row
+
+
+def clip_name(row: dict[str, str], origin: str) -> str:
+    try:
+        start, end = (int(as_number(row[name], name) or 0) for name in ("time_start", "time_end"))
+    except ValueError as error:
+        raise DataError(f"{origin}: {error}") from error
+    return f"{row['youtube_id']}_{start:06}_{end:06}"
+
+
+def record_of(row: dict[str, str], path: str, table: Path) -> VideoRecord:
+    """The record of a clip, which was cut when it was downloaded: its times are those of the source."""
+    return VideoRecord(
+        path,
+        label=row.get("label") or None,
+        split=row.get("split") or table.stem,
+        group=row["youtube_id"],
+        extra={name: row[name] for name in ("time_start", "time_end")},
+    )
