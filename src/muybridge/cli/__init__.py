@@ -12,6 +12,7 @@ COMMANDS = {
     "convert": "turn weights of another project into a checkpoint",
     "info": "describe a video or a model",
     "models": "list the architectures and the sources of weights",
+    "sprites": "write clips of moving sprites, for trying things out",
 }
 
 Loaded = TypeVar("Loaded")

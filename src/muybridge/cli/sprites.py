@@ -1,0 +1,47 @@
+"""Writes clips of moving sprites as video files, where only the motion tells the class: for trying things out."""
+
+import argparse
+import sys
+from collections import Counter
+from dataclasses import fields
+
+from muybridge.data.sprites import CLASS_SETS, SpriteSettings, write_sprites
+
+DEFAULTS = {field.name: field.default for field in fields(SpriteSettings)}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", metavar="OUT", help="the folder to write, or to go on writing")
+    parser.add_argument("--clips", type=int, default=800, help="how many, of all classes together (%(default)s)")
+    parser.add_argument(
+        "--motions",
+        choices=tuple(CLASS_SETS),
+        default=DEFAULTS["classes"],
+        help="which classes; with `appearance` the shape tells them apart, and the motion nothing (%(default)s)",
+    )
+    parser.add_argument("--camera-motion", action="store_true", help="the camera pans, rolls and zooms a little")
+    parser.add_argument("--size", type=int, default=DEFAULTS["size"], help="pixels a side (%(default)s)")
+    parser.add_argument("--num-frames", type=int, default=DEFAULTS["num_frames"], help="frames a clip (%(default)s)")
+    parser.add_argument("--fps", type=int, default=16, help="frames a second (%(default)s)")
+    parser.add_argument("--test-share", type=float, default=0.25, help="how much of it is for testing (%(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=DEFAULTS["seed"], help="another one gives other clips (%(default)s)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    files = write_sprites(
+        arguments.out,
+        arguments.clips,
+        fps=arguments.fps,
+        test_share=arguments.test_share,
+        classes=arguments.motions,
+        num_frames=arguments.num_frames,
+        size=arguments.size,
+        seed=arguments.seed,
+        camera_motion=arguments.camera_motion,
+    )
+    splits = Counter(file.split for file in files)
+    counts = ", ".join(f"{count} to {split}" for split, count in splits.items())
+    print(f"wrote {arguments.out}: {counts}, {len({file.label for file in files})} classes", file=sys.stderr)
+    return 0

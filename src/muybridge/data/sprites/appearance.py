@@ -1,0 +1,154 @@
+"""What sprites and backgrounds look like: shapes, patterns and colours as functions of a point.
+
+Points are complex numbers in the thing's own coordinates, where a sprite's outline lies in the circle of radius 1. As a
+surface carries its coordinates along, what is seen of it is the same in every frame, wherever it has moved.
+"""
+
+import colorsys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from muybridge.data.sprites.motion import direction
+
+Values = NDArray[np.floating[Any]]
+Points = NDArray[np.complex64]
+Colour = NDArray[np.float32]
+
+OUTLINE_WIDTH = 0.13  # of a sprite's radius
+
+
+def disc(points: Points) -> Values:
+    return np.abs(points) - 1
+
+
+def ring(points: Points) -> Values:
+    return np.abs(np.abs(points) - 0.7) - 0.3
+
+
+def crescent(points: Points) -> Values:
+    return np.maximum(np.abs(points) - 1, 0.75 - np.abs(points - 0.55))
+
+
+def square(points: Points) -> Values:
+    return box(points, 0.7, 0.7)
+
+
+def bar(points: Points) -> Values:
+    return box(points, 0.93, 0.36)
+
+
+def cross(points: Points) -> Values:
+    return np.minimum(box(points, 0.94, 0.34), box(points, 0.34, 0.94))
+
+
+def triangle(points: Points) -> Values:
+    return spikes(points, num_spikes=3, slope=np.pi / 6)
+
+
+def star(points: Points) -> Values:
+    return spikes(points, num_spikes=5, slope=np.pi / 10)
+
+
+def box(points: Points, half_width: float, half_height: float) -> Values:
+    return np.maximum(np.abs(points.real) - half_width, np.abs(points.imag) - half_height)
+
+
+def spikes(points: Points, num_spikes: int, slope: float) -> Values:
+    """A polygon with its tips on the circle; `slope` is the angle between a side and the ray to its tip."""
+    sector = 2 * np.pi / num_spikes
+    angle = np.abs((np.angle(points) + sector / 2) % sector - sector / 2)
+    folded = np.abs(points) * np.exp(1j * angle) - 1
+    return folded.real * np.float32(np.sin(slope)) + folded.imag * np.float32(np.cos(slope))
+
+
+# Each gives how far outside its outline a point lies, negative inside: exactly, or nearly so beside corners.
+SHAPES: dict[str, Callable[[Points], Values]] = {
+    shape.__name__: shape for shape in (disc, ring, crescent, square, bar, cross, triangle, star)
+}
+
+
+# Each is about one wave to a length of 1, and lies between -1 and 1.
+PATTERNS: dict[str, Callable[[Values, Values], Values]] = {
+    "stripes": lambda x, _: np.sin(x),
+    "checks": lambda x, y: np.sin(x) * np.sin(y),
+    "waves": lambda x, y: np.sin(x + 1.5 * np.sin(y / 2)),
+    "dots": lambda x, y: (np.cos(x) + np.cos(y)) / 2,
+    "clouds": lambda x, y: (np.sin(x + np.cos(0.6 * y)) + np.sin(0.7 * y + 2 * np.cos(0.4 * x))) / 2,
+}
+
+
+@dataclass(frozen=True)
+class Texture:
+    """A pattern between two colours, under a light that changes slowly so that no turn looks like another."""
+
+    pattern: str
+    scale: np.complex64
+    offset: np.complex64
+    colours: tuple[Colour, Colour]
+    light: np.complex64
+
+    def __call__(self, points: Points) -> Values:
+        """The colours (..., 3) of points (...,), in [0, 1]."""
+        scaled = points * self.scale + self.offset
+        mixture = 0.5 + 0.5 * np.tanh(2.5 * PATTERNS[self.pattern](scaled.real, scaled.imag))
+        brightness = 1 + 0.2 * np.sin((points * self.light).real + self.offset.imag)
+        first, second = self.colours
+        return (first + mixture[..., None] * (second - first)) * brightness[..., None]
+
+
+def draw_texture(
+    generator: np.random.Generator, wave_length: float, light_length: float, colours: tuple[Colour, Colour]
+) -> Texture:
+    """A random pattern; the lengths of its waves and of its light are in the thing's own coordinates."""
+    waves, shades = (2 * np.pi / length * direction(generator.random()) for length in (wave_length, light_length))
+    offset = complex(*generator.uniform(0, 100, 2))
+    pattern = list(PATTERNS)[generator.integers(len(PATTERNS))]
+    return Texture(pattern, np.complex64(waves), np.complex64(offset), colours, np.complex64(shades))
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """A sprite and its background."""
+
+    shape: str
+    sprite: Texture
+    outline: Colour
+    background: Texture
+
+    def outside(self, points: Points) -> Values:
+        return SHAPES[self.shape](points)
+
+    def sprite_colours(self, points: Points, outside: Values, softness: Values) -> Values:
+        """The colours (N, 3) of a sprite's points: its texture inside, its outline at the edge."""
+        rim = coverage(-OUTLINE_WIDTH - outside, softness)[:, None]
+        return self.sprite(points) * (1 - rim) + self.outline * rim
+
+
+def coverage(outside: Values, softness: Values) -> Values:
+    """How much of a pixel, `softness` wide, is covered by what begins at `outside` 0: antialiasing."""
+    return np.clip(0.5 - outside / softness, 0, 1)
+
+
+def draw_appearance(generator: np.random.Generator) -> Appearance:
+    """A vivid sprite on a quiet background, one of them dark and the other bright."""
+    shape = list(SHAPES)[generator.integers(len(SHAPES))]
+    is_dark = generator.random() < 0.5
+    hue, step, background_hue = generator.random(3)
+    sprite_value = generator.uniform(0.75, 1.0) if is_dark else generator.uniform(0.3, 0.6)
+    background_value = generator.uniform(0.15, 0.35) if is_dark else generator.uniform(0.7, 0.9)
+    vivid = (colour(hue, 0.8, sprite_value), colour(hue + 0.2 + 0.6 * step, 0.7, sprite_value))
+    quiet = (colour(background_hue, 0.3, background_value), colour(background_hue + 0.1, 0.3, background_value - 0.12))
+    return Appearance(
+        shape=shape,
+        sprite=draw_texture(generator, generator.uniform(0.7, 1.1), 4.0, vivid),
+        outline=colour(hue, 0.1, 0.97 if is_dark else 0.1),
+        background=draw_texture(generator, generator.uniform(0.15, 0.4), 1.5, quiet),
+    )
+
+
+def colour(hue: float, saturation: float, value: float) -> Colour:
+    return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value), dtype=np.float32)
