@@ -231,4 +231,4 @@ class _PackedRecords:
 
     def __getitem__(self, position: int) -> VideoRecord:
         start, end = self._ends[position : position + 2].tolist()
-        return pickle.loads(memoryview(self._bytes[start:end].numpy()))
+        return pickle.loads(self._bytes[start:end].numpy().data)
