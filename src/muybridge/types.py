@@ -72,14 +72,22 @@ class Clip:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a video is judged: how many views it gives, where they lie, and how their scores become one.
+    """How a video is judged: how many views it gives, where and how large they are, how their scores become one.
 
-    A number without its protocol means little: the same R(2+1)D-18 scores 57.5 or 67.5 on Kinetics-400.
+    A number without its protocol means little: the same R(2+1)D-18 scores 57.5 or 67.5 on Kinetics-400. What is None
+    is as the checkpoint's processor has it: `sampling`, `num_frames`, `frame_stride` and `fps` say which frames make
+    a clip, `short_side` to what the frames are resized, and `crop_size` which square of them the model sees.
     """
 
     num_clips: int = 1
     num_crops: int = 1
     aggregation: Literal["softmax", "logits"] = "softmax"
+    sampling: Literal["uniform", "dense", "segments"] | None = None
+    num_frames: int | None = None
+    frame_stride: int | float | None = None
+    fps: int | float | None = None
+    short_side: int | None = None
+    crop_size: int | None = None
 
     def __post_init__(self) -> None:
         if self.num_clips < 1:
@@ -88,15 +96,24 @@ class Protocol:
             raise ValueError(f"num_crops is {self.num_crops}; it must be 1, 3, 5 or 10")
         if self.aggregation not in ("softmax", "logits"):
             raise ValueError(f"aggregation is {self.aggregation!r}; it must be 'softmax' or 'logits'")
+        if self.sampling not in (None, "uniform", "dense", "segments"):
+            raise ValueError(f"sampling is {self.sampling!r}; it must be 'uniform', 'dense', 'segments' or None")
+        for name in ("num_frames", "frame_stride", "fps", "short_side", "crop_size"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} is {value}; it must be positive, or None to leave it to the processor")
 
     @property
     def num_views(self) -> int:
         return self.num_clips * self.num_crops
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The views and the aggregation, and of the rest what is not left to the processor."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def __str__(self) -> str:
         clips = f"{self.num_clips} clip" + "s" * (self.num_clips != 1)
         crops = f"{self.num_crops} crop" + "s" * (self.num_crops != 1)
-        return f"{clips} × {crops}, mean of {self.aggregation}"
+        views = ("num_clips", "num_crops", "aggregation")
+        rest = [f"{name} {value}" for name, value in self.to_dict().items() if name not in views]
+        return ", ".join([f"{clips} × {crops}", f"mean of {self.aggregation}", *rest])

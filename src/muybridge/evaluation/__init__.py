@@ -1,0 +1,8 @@
+"""How good a model is, and how that was measured.
+
+- `protocols`: how a video is judged, by name. `metrics`: what is measured, as functions on arrays.
+- `evaluate`: a model on videos becomes `scores`, of which a file is kept, and they become `results`; `views` is how
+  every view goes through the network once, whatever the number of processes, and `provenance` what it ran on.
+- `fusion`: the scores of several models become one. `probes`: classifiers on a model's features.
+- `pictures`: confusion matrices and reliability diagrams.
+"""

@@ -1,0 +1,47 @@
+"""How videos are judged, by name, and what that asks of a processor."""
+
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from muybridge.models.base import VideoConfig
+from muybridge.types import Protocol
+
+PROTOCOLS = {
+    # The middle of the video, once: what training watches, and what papers call clip accuracy.
+    "clip": Protocol(),
+    # Ten clips evenly over the video, the middle of each: Tran et al. 2018.
+    "video-10x1": Protocol(num_clips=10),
+    # Ten clips, and three squares along the longer side of each: Wang et al. 2018, Feichtenhofer et al. 2019.
+    "video-10x3": Protocol(num_clips=10, num_crops=3),
+    # 25 equally spaced frames, their corners and middles, mirrored too: Simonyan & Zisserman 2014.
+    "frames-25x10": Protocol(num_clips=25, num_crops=10, sampling="dense", num_frames=1, frame_stride=1),
+}
+
+
+def get_protocol(name: str | Protocol | None, config: PreTrainedConfig | None = None) -> Protocol:
+    """The protocol of that name; with None the one that the model's config names, or else one clip."""
+    if isinstance(name, Protocol):
+        return name
+    if name is None:
+        return config.get_protocol() if isinstance(config, VideoConfig) else Protocol()
+    if name not in PROTOCOLS:
+        raise ValueError(f"the protocol {name!r} is not known; known are {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+def processor_arguments(protocol: Protocol, config: PreTrainedConfig) -> dict[str, Any]:
+    """What a processor is called with, so that it makes the protocol's views for a model of this config."""
+    arguments: dict[str, Any] = {
+        "num_clips": protocol.num_clips,
+        "num_crops": protocol.num_crops,
+        "num_frames": protocol.num_frames or getattr(config, "num_frames", 1),
+    }
+    for name in ("sampling", "frame_stride", "fps"):
+        if getattr(protocol, name) is not None:
+            arguments[name] = getattr(protocol, name)
+    if protocol.short_side is not None:
+        arguments["size"] = {"shortest_edge": protocol.short_side}
+    if protocol.crop_size is not None:
+        arguments["crop_size"] = {"height": protocol.crop_size, "width": protocol.crop_size}
+    return arguments

@@ -1,0 +1,205 @@
+"""What scores amount to: the numbers, how they were measured, and a folder that shows both."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from muybridge.evaluation import metrics
+from muybridge.evaluation.pictures import draw_confusion, draw_reliability
+from muybridge.evaluation.scores import Scores, replacing, shortened
+
+# What is read as one number; the others are in `Result.to_dict`.
+HEADLINES = {
+    "clip_hit_at_1": "clip Hit@1",
+    "video_hit_at_1": "video Hit@1",
+    "video_hit_at_5": "video Hit@5",
+    "mean_class_accuracy": "mean class accuracy",
+    "mean_average_precision": "mAP",
+    "negative_log_likelihood": "negative log likelihood",
+    "expected_calibration_error": "calibration error",
+}
+NOT_A_SHARE = "negative_log_likelihood"
+
+
+@dataclass(frozen=True)
+class Result:
+    """The numbers that scores amount to.
+
+    `groups` name groups of labels, each of which gets its mean average precision. A video that could not be read
+    counts as wrong, or with `unreadable_are_wrong=False` not at all; it is listed in either case. `seconds` is how long
+    scoring took.
+    """
+
+    scores: Scores
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unreadable_are_wrong: bool = True
+    seconds: float | None = None
+
+    @cached_property
+    def counted(self) -> Scores:
+        """The scores that the numbers are of."""
+        if self.unreadable_are_wrong:
+            return self.scores
+        return self.scores.selected(np.flatnonzero(self.scores.is_readable))
+
+    @cached_property
+    def log_probabilities(self) -> NDArray[np.float64]:
+        return self.counted.video_log_probabilities()
+
+    @cached_property
+    def guesses(self) -> metrics.Labels:
+        """The best label of each video, and NO_ANSWER where it could not be read."""
+        return metrics.best_labels(self.log_probabilities, 1)[:, 0]
+
+    @cached_property
+    def confusion(self) -> metrics.Labels:
+        return metrics.confusion_matrix(self.guesses, self.counted.labels, self.counted.num_labels)
+
+    @cached_property
+    def reliability(self) -> metrics.ReliabilityBins:
+        return metrics.reliability_bins(np.exp(self.log_probabilities), self.counted.labels)
+
+    @cached_property
+    def class_accuracies(self) -> NDArray[np.float64]:
+        return metrics.class_accuracies(self.guesses, self.counted.labels, self.counted.num_labels)
+
+    @cached_property
+    def average_precisions(self) -> NDArray[np.float64]:
+        targets = metrics.one_hot(self.counted.labels, self.counted.num_labels)
+        return metrics.average_precisions(self.log_probabilities, targets)
+
+    @cached_property
+    def metrics(self) -> dict[str, float | None]:
+        """Every number, under the names of HEADLINES. Hit@5 is None where there are five labels or fewer."""
+        scores, labels = self.counted, self.counted.labels
+        views = scores.logits.reshape(-1, scores.num_labels)
+        return {
+            "clip_hit_at_1": metrics.hit_at_k(views, labels.repeat(scores.num_views), 1),
+            "video_hit_at_1": metrics.hit_at_k(self.log_probabilities, labels, 1),
+            "video_hit_at_5": metrics.hit_at_k(self.log_probabilities, labels, 5) if scores.num_labels > 5 else None,
+            "mean_class_accuracy": metrics.mean_class_accuracy(self.guesses, labels, scores.num_labels),
+            "mean_average_precision": metrics.mean_average_precision(self.average_precisions),
+            "negative_log_likelihood": metrics.negative_log_likelihood(self.log_probabilities, labels),
+            "expected_calibration_error": metrics.expected_calibration_error(self.reliability),
+        }
+
+    @cached_property
+    def group_average_precisions(self) -> dict[str, float]:
+        indices = {name: index for index, name in enumerate(self.scores.label_names)}
+        unknown = sorted({label for members in self.groups.values() for label in members} - set(indices))
+        if unknown:
+            raise ValueError(f"the groups name labels that the model does not have: {shortened(unknown)}")
+        members = {group: [indices[label] for label in labels] for group, labels in self.groups.items()}
+        return metrics.group_average_precisions(self.average_precisions, members)
+
+    def class_rows(self) -> list[dict[str, Any]]:
+        """One row a label: its videos, how many of them are recognised, and what else they are most often taken for."""
+        counts = np.bincount(self.counted.labels, minlength=self.counted.num_labels)
+        mistakes = self.confusion - np.diag(np.diag(self.confusion))
+        return [
+            {
+                "label": name,
+                "num_videos": int(counts[index]),
+                "accuracy": number(self.class_accuracies[index]),
+                "average_precision": number(self.average_precisions[index]),
+                "taken_for": self.scores.label_names[mistakes[index].argmax()] if mistakes[index].any() else "",
+                "times": int(mistakes[index].max()),
+            }
+            for index, name in enumerate(self.scores.label_names)
+        ]
+
+    def reliability_rows(self) -> list[dict[str, float]]:
+        """One row a bin that has videos."""
+        low, high = self.reliability.edges[:-1], self.reliability.edges[1:]
+        names = ("above", "up_to", "num_videos", "confidence", "accuracy")
+        rows = zip(low, high, *self.reliability[1:], strict=True)
+        return [dict(zip(names, map(float, row), strict=True)) for row in rows if row[2]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON knows it: no NaN, no arrays."""
+        scores = self.scores
+        return {
+            "metrics": {name: number(value) for name, value in self.metrics.items()},
+            "group_average_precision": {name: number(value) for name, value in self.group_average_precisions.items()},
+            "protocol": scores.protocol.to_dict(),
+            "num_videos": len(self.counted.videos),
+            "num_views": self.counted.num_views,
+            "num_labels": scores.num_labels,
+            "num_unreadable": len(scores.unreadable),
+            "unreadable_are_wrong": self.unreadable_are_wrong,
+            "unreadable": dict(scores.unreadable),
+            "seconds": self.seconds,
+            "reliability": self.reliability_rows(),
+            "classes": self.class_rows(),
+            **scores.provenance,
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes scores.safetensors, classes.csv, confusion.csv, the pictures, and last of all results.json."""
+        folder = Path(folder)
+        names = list(self.scores.label_names)
+        classes = self.class_rows()
+        self.scores.save(folder / "scores.safetensors")
+        write_table(folder / "classes.csv", [classes[0].keys(), *(row.values() for row in classes)])
+        confusion = [[name, *row] for name, row in zip(names, self.confusion.tolist(), strict=True)]
+        write_table(folder / "confusion.csv", [["label", *names], *confusion])
+        with replacing(folder / "confusion.png") as partial:
+            draw_confusion(self.confusion, names, partial)
+        with replacing(folder / "reliability.png") as partial:
+            draw_reliability(self.reliability, partial)
+        with replacing(folder / "results.json") as partial:
+            partial.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return folder
+
+    def __str__(self) -> str:
+        """The numbers for people, one a line."""
+        rows = [(HEADLINES[name], shown(name, value)) for name, value in self.metrics.items() if value is not None]
+        rows += [(f"mAP of {name}", f"{value:.1%}") for name, value in self.group_average_precisions.items()]
+        rows += [("videos", self.coverage()), ("protocol", str(self.scores.protocol))]
+        return "\n".join(f"{name:<24}{value}" for name, value in rows)
+
+    def coverage(self) -> str:
+        """How many videos the numbers are of, and what became of the unreadable."""
+        num_unreadable = len(self.scores.unreadable)
+        fate = "counted as wrong" if self.unreadable_are_wrong else "left out"
+        return f"{len(self.counted.videos)}" + (f" ({num_unreadable} unreadable, {fate})" if num_unreadable else "")
+
+
+def over_splits(results: Sequence[Result]) -> dict[str, tuple[float, float]]:
+    """The mean and the deviation of every number over splits of the same data, or over seeds."""
+    values = {name: [result.metrics[name] for result in results] for name in HEADLINES}
+    return {
+        name: metrics.mean_and_deviation([value for value in each if value is not None])
+        for name, each in values.items()
+        if None not in each
+    }
+
+
+def describe_splits(results: Sequence[Result]) -> str:
+    """`over_splits` for people, one number a line."""
+    rows = over_splits(results).items()
+    return "\n".join(
+        f"{HEADLINES[name]:<24}{shown(name, mean)} ± {shown(name, spread)}" for name, (mean, spread) in rows
+    )
+
+
+def shown(name: str, value: float) -> str:
+    return f"{value:.3f}" if name == NOT_A_SHARE else f"{value:.1%}"
+
+
+def number(value: float | None) -> float | None:
+    """A number as JSON knows it, None for NaN."""
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def write_table(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)

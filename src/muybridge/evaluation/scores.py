@@ -1,0 +1,155 @@
+"""What a model said of every view of every video: kept in a file, so that averages and fusions can be made later.
+
+A file of scores is safetensors: `logits` (N, V, L), `labels` (N,), `is_readable` (N,), and under `muybridge` in its
+metadata, as JSON, everything that has names. Shapes: N videos, V views, L labels.
+"""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from muybridge.models.base import average_views
+from muybridge.types import Protocol
+
+FORMAT = "muybridge scores 1"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The logits (N, V, L) of every view, NaN for a video that could not be read, and what they are of.
+
+    `videos` name the videos, each once; `labels` (N,) are indices into `label_names`; `unreadable` says what was wrong
+    with which video. `provenance` tells the model, the data and the versions of what made the scores.
+    """
+
+    videos: Sequence[str]
+    labels: NDArray[np.int64]
+    label_names: Sequence[str]
+    logits: NDArray[np.float32]
+    protocol: Protocol
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = (len(self.videos), len(self.label_names))
+        if self.logits.ndim != 3 or (self.logits.shape[0], self.logits.shape[2]) != shape or not all(shape):
+            raise ValueError(f"the logits are {self.logits.shape}; for {shape[0]} videos and {shape[1]} labels they "
+                             f"must be ({shape[0]}, views, {shape[1]}), and neither may be 0")  # fmt: skip
+        if self.labels.shape != shape[:1]:
+            raise ValueError(f"there are {len(self.labels)} labels for {shape[0]} videos; each needs one")
+        if self.labels.min() < 0 or self.labels.max() >= shape[1]:
+            raise ValueError(
+                f"labels reach from {self.labels.min()} to {self.labels.max()}; there are {shape[1]} names"
+            )
+        refuse_repeats(self.videos, "video")
+        refuse_repeats(self.label_names, "label")
+        silent = {video for video, readable in zip(self.videos, self.is_readable, strict=True) if not readable}
+        if silent != set(self.unreadable):
+            wrong = sorted(silent ^ set(self.unreadable))
+            raise ValueError(f"a video has no finite logits exactly where it is unreadable; not so: {shortened(wrong)}")
+
+    @property
+    def is_readable(self) -> NDArray[np.bool_]:
+        return np.logical_not(np.isnan(self.logits.reshape(len(self.videos), -1)).any(axis=1))
+
+    @property
+    def num_views(self) -> int:
+        return self.logits.shape[1]
+
+    @property
+    def num_labels(self) -> int:
+        return len(self.label_names)
+
+    def video_log_probabilities(self) -> NDArray[np.float64]:
+        """The log-probabilities (N, L) of every video, its views averaged as the protocol says."""
+        averaged = average_views(torch.from_numpy(self.logits).double(), self.protocol.aggregation)
+        return averaged.log_softmax(dim=-1).numpy()
+
+    def view_log_probabilities(self) -> NDArray[np.float64]:
+        """The log-probabilities (N·V, L) of every view for itself."""
+        return torch.from_numpy(self.logits).double().log_softmax(dim=-1).flatten(0, 1).numpy()
+
+    def selected(self, positions: Sequence[int] | NDArray[np.integer[Any]]) -> "Scores":
+        """The scores of the videos at these positions, in this order."""
+        videos = [self.videos[position] for position in positions]
+        return Scores(
+            videos,
+            self.labels[positions],
+            self.label_names,
+            self.logits[positions],
+            self.protocol,
+            {video: self.unreadable[video] for video in videos if video in self.unreadable},
+            self.provenance,
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the file whole or not at all."""
+        names = {
+            "format": FORMAT,
+            "videos": list(self.videos),
+            "label_names": list(self.label_names),
+            "protocol": self.protocol.to_dict(),
+            "unreadable": dict(self.unreadable),
+            "provenance": dict(self.provenance),
+        }
+        tensors: dict[str, NDArray[Any]] = {
+            "logits": np.ascontiguousarray(self.logits, dtype=np.float32),
+            "labels": np.ascontiguousarray(self.labels, dtype=np.int64),
+            "is_readable": self.is_readable.astype(np.uint8),
+        }
+        with replacing(path) as partial:
+            save_file(tensors, partial, {"muybridge": json.dumps(names, ensure_ascii=False)})
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Scores":
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file of scores")
+        try:
+            with safe_open(path, framework="numpy") as file:
+                names = json.loads((file.metadata() or {})["muybridge"])
+                if names["format"] != FORMAT:
+                    raise ValueError(f"{path} holds {names['format']!r}; this version reads {FORMAT!r}")
+                logits, labels = file.get_tensor("logits"), file.get_tensor("labels")
+        except (SafetensorError, KeyError) as error:
+            raise ValueError(f"{path} is not a file of scores, or is damaged: {error}") from error
+        protocol = Protocol(**names["protocol"])
+        return cls(
+            names["videos"], labels, names["label_names"], logits, protocol, names["unreadable"], names["provenance"]
+        )
+
+
+def refuse_repeats(names: Sequence[str], what: str) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise ValueError(f"each {what} must be there once; more than once there is {shortened(repeated)}")
+
+
+def shortened(names: Sequence[str], limit: int = 5) -> str:
+    """The first few names, and how many more there are."""
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A place beside `path` to write to; what is there in the end moves to `path`, so that none sees half of it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        partial = Path(folder) / path.name
+        yield partial
+        partial.chmod(0o644)  # safetensors makes its file the owner's alone
+        partial.replace(path)
