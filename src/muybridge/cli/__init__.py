@@ -8,6 +8,7 @@ from typing import TypeVar
 
 # A module of this package for each command: `configure(parser)` and `run(arguments) -> exit status`.
 COMMANDS = {
+    "check": "find what is corrupt, short, there twice or leaking in a data set",
     "classify": "label video files with a model",
     "convert": "turn weights of another project into a checkpoint",
     "info": "describe a video or a model",

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
 from muybridge.data.errors import DataError
 from muybridge.data.segments import SegmentReader
 from muybridge.video import VideoError, VideoReader
+from muybridge.video.source import make_source
 
 NO_LABEL = -100  # what PyTorch's cross-entropy passes over
 
@@ -189,14 +190,9 @@ class VideoRecords(Sequence[VideoRecord]):
             return SegmentReader(source, start_seconds=record.start_seconds or 0.0, end_seconds=record.end_seconds)
         return VideoReader(source)
 
-    def read_bytes(self, record: VideoRecord) -> bytes:
-        """The whole file that the clip is in."""
-        if not isinstance(record.source, str):
-            return self._read_stored(record.source)
-        try:
-            return Path(record.source).read_bytes()
-        except OSError as error:
-            raise VideoError(record.source, f"the file cannot be read: {error.strerror}") from error
+    def open_file(self, record: VideoRecord) -> IO[bytes]:
+        """The file that the clip is in, as bytes."""
+        return make_source(self._readable(record.source)).open_file()
 
     def _readable(self, source: str | StoredVideo) -> "str | NamedBytes":
         """What a VideoReader takes."""
