@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from av.sidedata.sidedata import Type
 from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
 
 Size = int | tuple[int, int] | None
 
@@ -31,12 +32,13 @@ class Orientation:
         x, y = (c, b) if is_transposed else (a, d)
         return cls(is_transposed, x < 0, y < 0)
 
-    def apply(self, image: torch.Tensor) -> torch.Tensor:
-        """An upright view of `image` (C, H, W), or a copy where it has to be flipped."""
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """An upright view of `image` (..., H, W)."""
         if self.is_transposed:
-            image = image.transpose(-1, -2)
-        axes = [axis for axis, flipped in ((-1, self.is_mirrored), (-2, self.is_upside_down)) if flipped]
-        return image.flip(axes) if axes else image
+            image = image.swapaxes(-1, -2)
+        rows = slice(None, None, -1 if self.is_upside_down else 1)
+        columns = slice(None, None, -1 if self.is_mirrored else 1)
+        return image[..., rows, columns]
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,21 @@ class FrameConverter:
 
     def convert(self, frame: av.VideoFrame, out: torch.Tensor) -> None:
         """Writes the frame into `out` (3, H, W)."""
-        stored = (self.height, self.width)
-        height, width = stored[::-1] if self.orientation.is_transposed else stored
-        # One thread: swscale's own would be started for each reader, and decoding is the longer part.
-        rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1)
-        plane = rgb.planes[0]
-        pixels = torch.from_numpy(np.frombuffer(memoryview(plane), dtype=np.uint8))
-        image = pixels.as_strided((3, height, width), (1, plane.line_size, 3))  # lines are padded
-        out.copy_(self.orientation.apply(image))
+        upright = (self.height, self.width)
+        height, width = upright[::-1] if self.orientation.is_transposed else upright
+        # Scaled, planar RGB is the faster. Unscaled, packed RGB is what ffmpeg's users get to the last bit.
+        is_scaled = (frame.height, frame.width) != (height, width)
+        rgb = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="gbrp" if is_scaled else "rgb24",
+            threads=1,  # swscale's own would be started for each reader, and decoding takes longer
+        )
+        # numpy copies in this thread; torch would wake its pool for each frame, which costs more than the copy.
+        target = out.numpy()
+        for channel, image in enumerate(_planar_channels(rgb) if is_scaled else _packed_channels(rgb)):
+            target[channel] = self.orientation.apply(image)
 
 
 def target_size(height: int, width: int, size: Size) -> tuple[int, int]:
@@ -103,3 +112,19 @@ def _display_matrix(frame: av.VideoFrame) -> bytes | None:
     except ValueError:  # PyAV does not know a kind that the frame carries, such as EXIF, and gives none at all
         return None
     return None if data is None else bytes(data)
+
+
+def _packed_channels(frame: av.VideoFrame) -> list[NDArray[np.uint8]]:
+    """Red, green and blue (H, W) of an rgb24 frame, whose lines are padded."""
+    plane = frame.planes[0]
+    lines = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(frame.height, plane.line_size)
+    return [lines[:, channel : 3 * frame.width : 3] for channel in range(3)]
+
+
+def _planar_channels(frame: av.VideoFrame) -> list[NDArray[np.uint8]]:
+    """Red, green and blue (H, W) of a gbrp frame, which keeps them in another order."""
+    green, blue, red = (
+        np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(frame.height, plane.line_size)
+        for plane in frame.planes
+    )
+    return [channel[:, : frame.width] for channel in (red, green, blue)]
