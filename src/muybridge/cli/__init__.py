@@ -11,8 +11,11 @@ COMMANDS = {
     "check": "find what is corrupt, short, there twice or leaking in a data set",
     "classify": "label video files with a model",
     "convert": "turn weights of another project into a checkpoint",
+    "evaluate": "measure how good a model is on videos with labels",
+    "fuse": "make one result of the scores of several models",
     "info": "describe a video or a model",
     "models": "list the architectures and the sources of weights",
+    "pack": "put the clips of a data set into tar shards",
     "sprites": "write clips of moving sprites, for trying things out",
 }
 

@@ -9,10 +9,11 @@ from typing import Any
 from muybridge.data.errors import DataError
 from muybridge.data.records import VideoRecord
 
+# The files that a folder of clips is searched for.
 VIDEO_SUFFIXES = frozenset(
-    (".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov")
-    + (".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv")
-)  # files that a folder of clips is searched for
+    {".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}
+    | {".webm", ".wmv"}
+)
 
 
 @dataclass(frozen=True)

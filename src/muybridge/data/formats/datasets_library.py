@@ -81,6 +81,7 @@ class Columns:
     def record(self, row: Mapping[str, Any], source: Any) -> VideoRecord:
         """The record of a row; `json` is where a tar shard keeps what is known of a clip."""
         facts = {**row, **(row.get("json") or {})}
+        facts = {name: value for name, value in facts.items() if not name.startswith("__")}  # WebDataset's own
         used = {self.video, "json", "label", "split", "group", "start_seconds", "end_seconds", self.label}
         return VideoRecord(
             source,

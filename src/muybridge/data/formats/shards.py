@@ -40,6 +40,8 @@ def read_packed(folder: Path) -> Catalogue:
     for shard in index["shards"]:
         for origin, line in read_lines(folder / f"{shard}.jsonl"):
             row = json.loads(line)
+            if "skipped" in row:
+                continue
             source = TarMember(str(folder / f"{shard}.tar"), row["member"], row["offset"], row["size"])
             record = VideoRecord(source, **{name: row[name] for name in FIELDS})
             numbered.append((row["position"], Entry(record, origin)))
