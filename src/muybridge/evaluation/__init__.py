@@ -6,3 +6,26 @@
 - `fusion`: the scores of several models become one. `probes`: classifiers on a model's features.
 - `pictures`: confusion matrices and reliability diagrams.
 """
+
+from muybridge.evaluation.evaluate import evaluate, score
+from muybridge.evaluation.fusion import fuse
+from muybridge.evaluation.probes import PROBES, Features, extract_features, probe
+from muybridge.evaluation.protocols import PROTOCOLS, get_protocol
+from muybridge.evaluation.results import Result, describe_splits, over_splits
+from muybridge.evaluation.scores import Scores
+
+__all__ = [
+    "PROBES",
+    "PROTOCOLS",
+    "Features",
+    "Result",
+    "Scores",
+    "describe_splits",
+    "evaluate",
+    "extract_features",
+    "fuse",
+    "get_protocol",
+    "over_splits",
+    "probe",
+    "score",
+]

@@ -112,7 +112,7 @@ def negative_log_likelihood(log_probabilities: Scores, labels: Labels) -> float:
 
 
 class ReliabilityBins(NamedTuple):
-    """Videos by how sure the model was: the edges (Q + 1,) of the bins, their counts, mean confidences and accuracies."""
+    """Videos by how sure the model was: the bins' Q + 1 edges, and their counts, mean confidences and accuracies."""
 
     edges: NDArray[np.float64]
     counts: Labels

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from muybridge.evaluation import metrics
+from muybridge.evaluation import metrics as measures
 from muybridge.evaluation.pictures import draw_confusion, draw_reliability
 from muybridge.evaluation.scores import Scores, replacing, shortened
 
@@ -55,26 +55,26 @@ class Result:
         return self.counted.video_log_probabilities()
 
     @cached_property
-    def guesses(self) -> metrics.Labels:
+    def guesses(self) -> measures.Labels:
         """The best label of each video, and NO_ANSWER where it could not be read."""
-        return metrics.best_labels(self.log_probabilities, 1)[:, 0]
+        return measures.best_labels(self.log_probabilities, 1)[:, 0]
 
     @cached_property
-    def confusion(self) -> metrics.Labels:
-        return metrics.confusion_matrix(self.guesses, self.counted.labels, self.counted.num_labels)
+    def confusion(self) -> measures.Labels:
+        return measures.confusion_matrix(self.guesses, self.counted.labels, self.counted.num_labels)
 
     @cached_property
-    def reliability(self) -> metrics.ReliabilityBins:
-        return metrics.reliability_bins(np.exp(self.log_probabilities), self.counted.labels)
+    def reliability(self) -> measures.ReliabilityBins:
+        return measures.reliability_bins(np.exp(self.log_probabilities), self.counted.labels)
 
     @cached_property
     def class_accuracies(self) -> NDArray[np.float64]:
-        return metrics.class_accuracies(self.guesses, self.counted.labels, self.counted.num_labels)
+        return measures.class_accuracies(self.guesses, self.counted.labels, self.counted.num_labels)
 
     @cached_property
     def average_precisions(self) -> NDArray[np.float64]:
-        targets = metrics.one_hot(self.counted.labels, self.counted.num_labels)
-        return metrics.average_precisions(self.log_probabilities, targets)
+        targets = measures.one_hot(self.counted.labels, self.counted.num_labels)
+        return measures.average_precisions(self.log_probabilities, targets)
 
     @cached_property
     def metrics(self) -> dict[str, float | None]:
@@ -82,13 +82,13 @@ class Result:
         scores, labels = self.counted, self.counted.labels
         views = scores.logits.reshape(-1, scores.num_labels)
         return {
-            "clip_hit_at_1": metrics.hit_at_k(views, labels.repeat(scores.num_views), 1),
-            "video_hit_at_1": metrics.hit_at_k(self.log_probabilities, labels, 1),
-            "video_hit_at_5": metrics.hit_at_k(self.log_probabilities, labels, 5) if scores.num_labels > 5 else None,
-            "mean_class_accuracy": metrics.mean_class_accuracy(self.guesses, labels, scores.num_labels),
-            "mean_average_precision": metrics.mean_average_precision(self.average_precisions),
-            "negative_log_likelihood": metrics.negative_log_likelihood(self.log_probabilities, labels),
-            "expected_calibration_error": metrics.expected_calibration_error(self.reliability),
+            "clip_hit_at_1": measures.hit_at_k(views, labels.repeat(scores.num_views), 1),
+            "video_hit_at_1": measures.hit_at_k(self.log_probabilities, labels, 1),
+            "video_hit_at_5": measures.hit_at_k(self.log_probabilities, labels, 5) if scores.num_labels > 5 else None,
+            "mean_class_accuracy": measures.mean_class_accuracy(self.guesses, labels, scores.num_labels),
+            "mean_average_precision": measures.mean_average_precision(self.average_precisions),
+            "negative_log_likelihood": measures.negative_log_likelihood(self.log_probabilities, labels),
+            "expected_calibration_error": measures.expected_calibration_error(self.reliability),
         }
 
     @cached_property
@@ -98,7 +98,7 @@ class Result:
         if unknown:
             raise ValueError(f"the groups name labels that the model does not have: {shortened(unknown)}")
         members = {group: [indices[label] for label in labels] for group, labels in self.groups.items()}
-        return metrics.group_average_precisions(self.average_precisions, members)
+        return measures.group_average_precisions(self.average_precisions, members)
 
     def class_rows(self) -> list[dict[str, Any]]:
         """One row a label: its videos, how many of them are recognised, and what else they are most often taken for."""
@@ -177,7 +177,7 @@ def over_splits(results: Sequence[Result]) -> dict[str, tuple[float, float]]:
     """The mean and the deviation of every number over splits of the same data, or over seeds."""
     values = {name: [result.metrics[name] for result in results] for name in HEADLINES}
     return {
-        name: metrics.mean_and_deviation([value for value in each if value is not None])
+        name: measures.mean_and_deviation([value for value in each if value is not None])
         for name, each in values.items()
         if None not in each
     }

@@ -9,7 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,22 +76,18 @@ class Scores:
         averaged = average_views(torch.from_numpy(self.logits).double(), self.protocol.aggregation)
         return averaged.log_softmax(dim=-1).numpy()
 
-    def view_log_probabilities(self) -> NDArray[np.float64]:
-        """The log-probabilities (N·V, L) of every view for itself."""
-        return torch.from_numpy(self.logits).double().log_softmax(dim=-1).flatten(0, 1).numpy()
-
     def selected(self, positions: Sequence[int] | NDArray[np.integer[Any]]) -> "Scores":
         """The scores of the videos at these positions, in this order."""
         videos = [self.videos[position] for position in positions]
-        return Scores(
-            videos,
-            self.labels[positions],
-            self.label_names,
-            self.logits[positions],
-            self.protocol,
-            {video: self.unreadable[video] for video in videos if video in self.unreadable},
-            self.provenance,
+        unreadable = {video: self.unreadable[video] for video in videos if video in self.unreadable}
+        return replace(
+            self, videos=videos, labels=self.labels[positions], logits=self.logits[positions], unreadable=unreadable
         )
+
+    def with_labels(self, order: Sequence[int]) -> "Scores":
+        """The same scores with the labels in another order: first the one whose number is `order[0]`."""
+        names = [self.label_names[number] for number in order]
+        return replace(self, label_names=names, labels=np.argsort(order)[self.labels], logits=self.logits[..., order])
 
     def save(self, path: str | Path) -> Path:
         """Writes the file whole or not at all."""

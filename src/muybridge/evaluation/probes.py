@@ -1,0 +1,170 @@
+"""Classifiers on features: how much a model knows without being trained further.
+
+Shapes: B videos in a batch, N videos, D features, L labels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.svm import LinearSVC
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.video_processing_utils import VideoProcessorMixin
+
+from muybridge.data.records import VideoRecords
+from muybridge.evaluation.evaluate import labels_by_name, loaded
+from muybridge.evaluation.protocols import get_protocol
+from muybridge.evaluation.provenance import describe_model, versions
+from muybridge.evaluation.results import Result
+from muybridge.evaluation.scores import Scores, shortened
+from muybridge.evaluation.views import Loading, run_views, video_names
+from muybridge.types import Protocol
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features (N, D) of videos, NaN for those that could not be read, and everything that is known of the videos."""
+
+    values: NDArray[np.float32]
+    videos: Sequence[str]
+    labels: NDArray[np.int64]
+    label_names: Sequence[str]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_readable(self) -> NDArray[np.bool_]:
+        return np.logical_not(np.isnan(self.values).any(axis=1))
+
+
+def extract_features(
+    model: PreTrainedModel | str | Path,
+    data: VideoRecords,
+    protocol: Protocol | str | None = None,
+    *,
+    stage: int | None = None,
+    processor: VideoProcessorMixin | None = None,
+    **loading: Any,
+) -> Features:
+    """The features of every video, averaged over its views.
+
+    `stage` is an index into `model.get_stages()`, whose output is averaged over space and time; None takes the
+    features that the model's classifier would get. `loading` is as in `evaluate`.
+    """
+    model, processor = loaded(model, processor)
+    protocol = get_protocol(protocol, model.config)
+    labels = labels_by_name(data, data.labels)
+    network = model.get_video_features if stage is None else stage_features(model, stage)
+    outputs = run_views(network, model, processor, data, protocol, Loading(**loading))
+    about = {**describe_model(model), **versions(), "stage": stage, "protocol_of_features": protocol.to_dict()}
+    return Features(
+        outputs.values.mean(axis=1), video_names(data), labels, list(data.labels), dict(outputs.unreadable), about
+    )
+
+
+def stage_features(model: PreTrainedModel, stage: int) -> Callable[[Tensor], Tensor]:
+    """A function from pixel values (B, T, C, H, W) to what a stage of the model makes of them, pooled: (B, D)."""
+    stages: Sequence[nn.Module] = model.get_stages()
+    if not -len(stages) <= stage < len(stages):
+        raise ValueError(f"stage is {stage}; the model has {len(stages)} stages, numbered from 0")
+
+    def features(pixel_values: Tensor) -> Tensor:
+        kept: list[Tensor] = []
+        hook = stages[stage].register_forward_hook(lambda _module, _inputs, output: kept.append(output))
+        try:
+            model.get_video_features(pixel_values)
+        finally:
+            hook.remove()
+        return pooled(kept[0], len(pixel_values))
+
+    return features
+
+
+def pooled(hidden: Tensor | tuple[Tensor, ...], num_videos: int) -> Tensor:
+    """The mean (B, D) over the positions of maps (B, D, T, H, W) or tokens (B, N, D).
+
+    A stage that works frame by frame has the frames on the batch axis, and they are averaged too.
+    """
+    hidden = hidden if isinstance(hidden, Tensor) else hidden[0]
+    if hidden.ndim == 3:
+        hidden = hidden.mean(dim=1)
+    elif hidden.ndim > 3:
+        hidden = hidden.flatten(2).mean(dim=2)
+    return hidden.unflatten(0, (num_videos, -1)).mean(dim=1)
+
+
+def linear_svm(cost: float = 1.0) -> ClassifierMixin:
+    """A linear SVM on L2-normalised features, one label against the rest: as C3D's features were judged."""
+    return make_pipeline(Normalizer(), LinearSVC(C=cost, random_state=0))
+
+
+def logistic_regression(cost: float = 1.0) -> ClassifierMixin:
+    """A logistic regression on standardised features: the linear classifier of self-supervised learning."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=cost, max_iter=1000))
+
+
+def nearest_neighbours(num_neighbours: int = 20, temperature: float | None = 0.07) -> ClassifierMixin:
+    """A vote of the videos nearest by cosine, each with the weight exp(cosine / temperature) (Wu et al. 2018).
+
+    Without a temperature all of them count alike.
+    """
+    if num_neighbours < 1:
+        raise ValueError(f"num_neighbours is {num_neighbours}; it must be 1 or more")
+    if temperature is not None and temperature <= 0:
+        raise ValueError(f"temperature is {temperature}; it must be positive, or None for votes that count alike")
+
+    def weights(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Relative to the nearest, which changes no vote's share and cannot overflow.
+        return np.exp((distances.min(axis=1, keepdims=True) - distances) / temperature)
+
+    return KNeighborsClassifier(
+        num_neighbours, metric="cosine", algorithm="brute", weights="uniform" if temperature is None else weights
+    )
+
+
+PROBES: dict[str, Callable[..., ClassifierMixin]] = {
+    "svm": linear_svm,
+    "logistic": logistic_regression,
+    "knn": nearest_neighbours,
+}
+
+
+def probe(train: Features, test: Features, classifier: str = "svm", **settings: Any) -> Result:
+    """The result on `test` of a classifier fitted on `train`; `settings` are those of the function in PROBES."""
+    if classifier not in PROBES:
+        raise ValueError(f"the classifier {classifier!r} is not known; known are {', '.join(PROBES)}")
+    unknown = sorted(set(test.label_names) - set(train.label_names))
+    if unknown:
+        raise ValueError(
+            f"the test data have labels that the training data lack: {shortened(unknown)}; "
+            f"the training data have {shortened(train.label_names)}"
+        )
+    new_numbers = np.array([list(train.label_names).index(name) for name in test.label_names])
+    fitted = PROBES[classifier](**settings).fit(train.values[train.is_readable], train.labels[train.is_readable])
+    logits = np.full((len(test.videos), 1, len(train.label_names)), np.nan, dtype=np.float32)
+    logits[test.is_readable, 0] = decide(fitted, test.values[test.is_readable], len(train.label_names))
+    about = {**test.provenance, "classifier": {"name": classifier, **settings}}
+    labels = new_numbers[test.labels]
+    return Result(Scores(test.videos, labels, train.label_names, logits, Protocol(), test.unreadable, about))
+
+
+def decide(classifier: ClassifierMixin, features: NDArray[Any], num_labels: int) -> NDArray[np.float64]:
+    """Logits (N, L) of a fitted classifier: log-probabilities, or an SVM's margins; least for labels it never saw."""
+    if hasattr(classifier, "decision_function"):
+        known = classifier.decision_function(features)
+        known = np.stack([-known, known], axis=1) / 2 if known.ndim == 1 else known
+    else:
+        smallest = np.finfo(np.float32).tiny  # a neighbour's label that nobody votes for
+        known = np.log(np.maximum(classifier.predict_proba(features), smallest))
+    logits = np.full((len(features), num_labels), known.min(initial=0) - 1)
+    logits[:, classifier.classes_] = known
+    return logits
