@@ -128,11 +128,7 @@ class TrainingClips(ClipDataset):
 
     def decode(self, record: VideoRecord, generator: Generator) -> Tensor:
         with self.records.open(record) as reader:
-            frames = random_frames(reader, self.settings, generator)
-        changed = self.augmentation(frames, generator)
-        pixel_values = torch.empty(changed.shape, dtype=torch.float32)
-        write_pixel_values(changed, self.settings, out=pixel_values)
-        return pixel_values
+            return training_clip(reader, self.augmentation, self.settings, generator)
 
 
 class EvaluationClips(ClipDataset):
@@ -179,6 +175,16 @@ def training_augmentation(
     size = exact_size(settings.crop_size if settings.do_center_crop else settings.size)
     transforms = [RandomResizedCrop(size, scale), RandomHorizontalFlip(flip_probability)]
     return Compose([*transforms, ColorJitter(**jitter)] if jitter else transforms)
+
+
+def training_clip(
+    reader: VideoReader, augmentation: ClipTransform, settings: SimpleNamespace, generator: Generator
+) -> Tensor:
+    """The pixel values (T, C, H, W) of a random clip, changed at random."""
+    frames = augmentation(random_frames(reader, settings, generator), generator)
+    pixel_values = torch.empty(frames.shape, dtype=torch.float32)
+    write_pixel_values(frames, settings, out=pixel_values)
+    return pixel_values
 
 
 def random_frames(reader: VideoReader, settings: SimpleNamespace, generator: Generator) -> Tensor:

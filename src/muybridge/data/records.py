@@ -185,24 +185,29 @@ class VideoRecords(Sequence[VideoRecord]):
 
     def open(self, record: VideoRecord) -> VideoReader:
         """A reader of the clip: of its segment alone, where it has one."""
-        source = self._readable(record.source)
-        if record.is_segment:
-            return SegmentReader(source, start_seconds=record.start_seconds or 0.0, end_seconds=record.end_seconds)
-        return VideoReader(source)
+        return open_clip(record, self.stores)
 
     def open_file(self, record: VideoRecord) -> IO[bytes]:
         """The file that the clip is in, as bytes."""
-        return make_source(self._readable(record.source)).open_file()
+        return make_source(readable(record.source, self.stores)).open_file()
 
-    def _readable(self, source: str | StoredVideo) -> "str | NamedBytes":
-        """What a VideoReader takes."""
-        return source if isinstance(source, str) else NamedBytes(self._read_stored(source), str(source))
 
-    def _read_stored(self, source: StoredVideo) -> bytes:
-        if not isinstance(source, DatasetRow):
-            return source.read()
-        video = self.stores[source.store][source.position][source.column]
-        return video["bytes"] if isinstance(video, Mapping) else video
+def open_clip(record: VideoRecord, stores: Mapping[str, Any]) -> VideoReader:
+    """A reader of the clip: of its segment alone, where it has one."""
+    source = readable(record.source, stores)
+    if record.is_segment:
+        return SegmentReader(source, start_seconds=record.start_seconds or 0.0, end_seconds=record.end_seconds)
+    return VideoReader(source)
+
+
+def readable(source: str | StoredVideo, stores: Mapping[str, Any]) -> "str | NamedBytes":
+    """What a VideoReader takes."""
+    if isinstance(source, str):
+        return source
+    if isinstance(source, DatasetRow):
+        video = stores[source.store][source.position][source.column]
+        return NamedBytes(video["bytes"] if isinstance(video, Mapping) else video, str(source))
+    return NamedBytes(source.read(), str(source))
 
 
 class NamedBytes(io.BytesIO):

@@ -47,7 +47,7 @@ def read_loaded(loaded: Any) -> Catalogue:
     entries: list[Entry] = []
     for split, part in parts.items():
         columns = Columns(part.features, split)
-        stores[split] = part.cast_column(columns.video, datasets.Video(decode=False))
+        stores[split] = columns.rows(part)
         entries += columns.entries(stores[split])
     labels = columns.labels or sorted_labels({entry.record.label for entry in entries if entry.record.label})
     return Catalogue(entries, labels, stores=stores)
@@ -63,6 +63,10 @@ class Columns:
         self.label = next((name for name in LABEL_COLUMNS if name in features), None)
         feature = features.get(self.label) if self.label else None
         self.labels = tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else None
+
+    def rows(self, loaded: Any) -> Any:
+        """The data set with its videos as bytes and paths: decoding is ours."""
+        return loaded.cast_column(self.video, datasets.Video(decode=False))
 
     def entries(self, store: Any) -> Iterator[Entry]:
         """A record a row. Rows are read without their videos, which may be embedded and large."""

@@ -1,0 +1,149 @@
+"""Data that are not there in full: videos as they come over the network, or out of tar files from first to last.
+
+A stream has no length and no places in it: what cannot be read is left out and not replaced, and resuming reads again
+what was passed over. Where that matters, pack or download the data and use `load_videos`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import fsspec
+from torch.utils.data import IterableDataset, get_worker_info
+
+from muybridge.data.clips import Item, generator_of, training_augmentation, training_clip
+from muybridge.data.errors import DataError
+from muybridge.data.formats.datasets_library import BUILDERS, Columns, open_with_builder
+from muybridge.data.records import NO_LABEL, VideoBytes, VideoRecord, open_clip
+from muybridge.data.skipping import SkipLog
+from muybridge.processing import ClipTransform, VideoProcessor
+from muybridge.video import ErrorPolicy
+
+
+class VideoStream:
+    """Records that come one after the other, and the names of their labels."""
+
+    def __init__(self, rows: Any, columns: Columns, labels: Sequence[str]) -> None:
+        self.labels = tuple(labels)
+        self._rows = rows
+        self._columns = columns
+
+    def __iter__(self) -> Iterator[VideoRecord]:
+        for number, row in enumerate(self._rows):
+            video = row.pop(self._columns.video)
+            yield self._columns.record(row, source_of(video, f"clip {number} of the stream"))
+
+    def shuffled(self, *, seed: int, buffer_size: int = 256) -> "VideoStream":
+        """The stream with its files in random order, and its records as far as `buffer_size` of them allow."""
+        return VideoStream(self._rows.shuffle(seed=seed, buffer_size=buffer_size), self._columns, self.labels)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Makes the next pass another shuffle."""
+        self._rows.set_epoch(epoch)
+
+
+def stream_videos(source: Any, split: str = "train", *, labels: Sequence[str] | None = None) -> VideoStream:
+    """The clips of a data set that the library `datasets` reads, as they come.
+
+    source: `hub:OWNER/NAME`, one of `datasets`' builders and a place such as `webdataset:https://…/train-*.tar`, or an
+        `IterableDataset`.
+    labels: the names in a classifier's order, where the data set does not tell them.
+    """
+    rows = open_stream(source)
+    if isinstance(rows, Mapping):
+        if split not in rows:
+            raise DataError(f"the data set has no split {split!r}; it has {', '.join(rows)}")
+        rows = rows[split]
+    if rows.features is None:
+        raise DataError("the stream does not tell its columns; give it features, as load_dataset(features=…) does")
+    columns = Columns(rows.features, split)
+    names = labels if labels is not None else columns.labels
+    if names is None:
+        raise DataError("a stream does not tell its labels before its end; pass labels=[…] in a classifier's order")
+    return VideoStream(columns.rows(rows), columns, names)
+
+
+def open_stream(source: Any) -> Any:
+    if not isinstance(source, str):
+        return source
+    name, _, place = source.partition(":")
+    if name == "hub":
+        return datasets.load_dataset(place, streaming=True)
+    if name in BUILDERS:
+        return open_with_builder(name, place, streaming=True)
+    raise DataError(
+        f"{source!r} cannot be streamed; it must begin with {', '.join(f'{each}:' for each in BUILDERS)} or hub:"
+    )
+
+
+def source_of(video: Any, name: str) -> str | VideoBytes:
+    """A file on this machine by its path; else the bytes, which are fetched where the row has only an address."""
+    data, path = (video["bytes"], video["path"]) if isinstance(video, Mapping) else (video, None)
+    if data is not None:
+        return VideoBytes(path or name, data)
+    if path is None:
+        raise DataError(f"{name} has neither bytes nor a path")
+    if Path(path).is_file():
+        return path
+    with fsspec.open(path, "rb") as file:
+        return VideoBytes(path, file.read())
+
+
+class StreamedClips(IterableDataset[Item]):
+    """Items as those of `TrainingClips`, from a stream; `index` counts the clips that a worker has seen.
+
+    The workers of a DataLoader share the stream's files among them: there must be as many files as workers.
+    """
+
+    def __init__(
+        self,
+        stream: VideoStream,
+        processor: VideoProcessor,
+        *,
+        augmentation: ClipTransform | None = None,
+        seed: int = 0,
+        policy: ErrorPolicy | None = None,
+        log: str | Path | None = None,
+    ) -> None:
+        self.stream = stream
+        self._label2id = {label: number for number, label in enumerate(stream.labels)}
+        self.settings = processor.settings({})
+        self.augmentation = augmentation or training_augmentation(processor)
+        self.seed = seed
+        self.policy = policy or ErrorPolicy("skip")
+        self.skip_log = SkipLog(log)
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """The videos that could not be read so far, in this process or its workers, and why."""
+        return self.skip_log.read()
+
+    def __iter__(self) -> Iterator[Item]:
+        worker = get_worker_info()
+        worker_number = worker.id if worker else 0
+        for index, record in enumerate(self.stream):
+            item = self.item(record, index, worker_number)
+            if item is not None:
+                yield item
+
+    def item(self, record: VideoRecord, index: int, worker_number: int) -> Item | None:
+        generator = generator_of(self.seed, worker_number, index)
+
+        def decode() -> Any:
+            with open_clip(record, {}) as reader:
+                return training_clip(reader, self.augmentation, self.settings, generator)
+
+        pixel_values = self.policy.attempt(decode, record.name)
+        if pixel_values is None:
+            self.skip_log.add(*self.policy.skipped[-1])
+            return None
+        return {"pixel_values_videos": pixel_values, "labels": self.label_id(record), "index": index}
+
+    def label_id(self, record: VideoRecord) -> int:
+        if record.label is None:
+            return NO_LABEL
+        if record.label not in self._label2id:
+            known = ", ".join(self._label2id)
+            raise DataError(f"{record.name}: the label {record.label!r} is none of the known ones: {known}")
+        return self._label2id[record.label]
