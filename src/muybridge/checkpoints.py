@@ -16,10 +16,14 @@ def save_checkpoint(
     card: str,
     *,
     check: Callable[[Path], None] | None = None,
+    replace: bool = False,
 ) -> Path:
-    """Writes the checkpoint beside `folder`, lets `check` look at it, and moves it there when all of it is good."""
+    """Writes the checkpoint beside `folder`, lets `check` look at it, and moves it there when all of it is good.
+
+    With `replace` it takes the place of an earlier one.
+    """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not replace and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists already; choose another place or remove it")
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -30,8 +34,19 @@ def save_checkpoint(
         if check is not None:
             check(partial)
         partial.chmod(0o755)  # a temporary folder is its owner's alone
-        partial.replace(folder)
+        move(partial, folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return folder
+
+
+def move(new: Path, folder: Path) -> None:
+    """Puts `new` at `folder`; what was there goes only when the new one stands."""
+    if not folder.exists():
+        new.replace(folder)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    folder.replace(old)
+    new.replace(folder)
+    shutil.rmtree(old)

@@ -17,6 +17,7 @@ COMMANDS = {
     "models": "list the architectures and the sources of weights",
     "pack": "put the clips of a data set into tar shards",
     "sprites": "write clips of moving sprites, for trying things out",
+    "train": "train a model on videos, from scratch or from a checkpoint",
 }
 
 Loaded = TypeVar("Loaded")

@@ -82,7 +82,7 @@ class VideoProcessor(CheckedProcessor, VideoProcessorMixin):
     sampling = "uniform"
     num_frames = 16
     frame_stride = 1
-    fps = None
+    fps: float | None = None
     num_clips = 1
     do_convert_rgb = True
     do_resize = True

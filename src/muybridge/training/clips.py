@@ -1,0 +1,95 @@
+"""The training clips of all data sets as one, in an order that the seed and the epoch alone decide."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+from torch.utils.data import Dataset, Sampler
+
+from muybridge.data import VideoRecord
+from muybridge.data.clips import Item, TrainingClips, generator_of
+from muybridge.processing import VideoProcessor
+from muybridge.training.learner import Task
+from muybridge.training.settings import TrainingSettings
+from muybridge.training.setup import TaskData
+from muybridge.video import ErrorPolicy
+
+
+class TaskClips(Dataset[Item]):
+    """The clips of several data sets one after the other; labels are counted through, `task` says whose they are."""
+
+    def __init__(self, clips: Sequence[TrainingClips], tasks: Sequence[Task]) -> None:
+        self.clips = list(clips)
+        self.tasks = list(tasks)
+        self.places = [(task, index) for task, part in enumerate(clips) for index in range(len(part))]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Item:
+        task, place = self.places[index]
+        item = self.clips[task][place]
+        return {**item, "labels": item["labels"] + self.tasks[task].start, "task": task}
+
+    def set_epoch(self, epoch: int) -> None:
+        for part in self.clips:
+            part.set_epoch(epoch)
+
+    def name_of(self, task: int, index: int) -> str:
+        """What errors call the clip with this index in its own data set."""
+        return self.clips[task].records[index].name
+
+
+class MiddleClips(TrainingClips):
+    """The processor's own clip of each record, the same in every epoch."""
+
+    def decode(self, record: VideoRecord, generator: Generator | None) -> Tensor:  # noqa: ARG002  # nothing is drawn
+        with self.records.open(record) as reader:
+            return self.processor(reader, num_clips=1, num_crops=1, return_tensors="pt")["pixel_values_videos"][0]
+
+
+class CachedFeatures(Dataset[Item]):
+    """The items of `clips` with the features of a frozen trunk in the place of pixels: columns, in their order."""
+
+    def __init__(self, clips: TaskClips, columns: Mapping[str, Tensor]) -> None:
+        self.columns = dict(columns)
+        self.name_of = clips.name_of
+
+    def __len__(self) -> int:
+        return len(self.columns["labels"])
+
+    def __getitem__(self, index: int) -> Item:
+        return {name: column[index] for name, column in self.columns.items()}
+
+    def set_epoch(self, epoch: int) -> None:
+        """Nothing changes from epoch to epoch."""
+
+
+def make_clips(
+    settings: TrainingSettings, data: Sequence[TaskData], tasks: Sequence[Task], processor: VideoProcessor
+) -> TaskClips:
+    """The training clips of all data sets."""
+    kind = TrainingClips if settings.augment else MiddleClips
+    policy = ErrorPolicy.parse(settings.errors)
+    log = Path(settings.output) / "skipped.jsonl"
+    parts = [kind(task.training, processor, seed=settings.seed, policy=policy, log=log) for task in data]
+    return TaskClips(parts, tasks)
+
+
+class ShuffledOrder(Sampler[int]):
+    """All clips in an order that is another one in each epoch, and the same one after a restart."""
+
+    def __init__(self, num_clips: int, seed: int) -> None:
+        self.num_clips = num_clips
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.num_clips
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(torch.randperm(self.num_clips, generator=generator_of(self.seed, self.epoch)).tolist())
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch

@@ -1,0 +1,324 @@
+"""One training run, told from its settings to its checkpoint.
+
+Accelerate spreads it over processes and machines, mixes precision and accumulates gradients. What is drawn for a clip
+depends on the seed, the epoch and the clip alone, and a state holds all the rest: so a run that was killed goes on as
+if it had not been.
+"""
+
+import math
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, skip_first_batches
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from muybridge.data.clips import generator_of
+from muybridge.evaluation import evaluate
+from muybridge.models.base import VideoForClassification
+from muybridge.training.averaging import WeightAverage
+from muybridge.training.checkpoints import single_task_model, write_checkpoint
+from muybridge.training.clips import CachedFeatures, ShuffledOrder, TaskClips, make_clips
+from muybridge.training.features import cached_features
+from muybridge.training.learner import Learner, task_loss
+from muybridge.training.mixing import Mixing
+from muybridge.training.parameters import freeze, parameter_groups, train_mode
+from muybridge.training.progress import Progress, Stopwatch
+from muybridge.training.schedules import schedule
+from muybridge.training.settings import TrainingSettings
+from muybridge.training.setup import load_data, make_model, make_tasks
+from muybridge.training.state import Position, load_state, newest_position, save_state
+
+LOG_EVERY_STEPS = 10
+INPUT_NAMES = ("pixel_values_videos", "features")
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on; the message says why and what to do."""
+
+
+def train(settings: TrainingSettings, *, resume: bool = False, allow_changes: bool = False) -> Path:
+    """Trains as the settings say; returns the folder of the checkpoint, `output`/model."""
+    run = Run(settings)
+    run.begin(resume=resume, allow_changes=allow_changes)
+    with stop_at_signal() as stop:
+        run.train(stop)
+    return run.finish()
+
+
+class StopSignal:
+    """Whether someone asked the run to stop; it does so at the end of a step, and not within one."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self, *_: Any) -> None:
+        if self.is_set:
+            raise KeyboardInterrupt  # asked twice: at once
+        self.is_set = True
+
+
+@contextmanager
+def stop_at_signal() -> Iterator[StopSignal]:
+    """Turns Ctrl-C, and the request of a cluster to end, into a flag."""
+    stop = StopSignal()
+    earlier = {number: signal.signal(number, stop.set) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def ignore_signals(_: int) -> None:
+    """Ctrl-C reaches every process of a terminal; the workers go on until the run itself ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class Run:
+    """A training run: what it trains, on what, and how far it is."""
+
+    def __init__(self, settings: TrainingSettings) -> None:
+        self.settings = settings
+        self.folder = Path(settings.output)
+        self.accelerator = Accelerator(
+            mixed_precision=settings.mixed_precision,
+            gradient_accumulation_steps=settings.accumulation_steps,
+            log_with=settings.trackers or None,
+            project_dir=str(self.folder),
+        )
+        self.position = Position()
+        self.stopwatch = Stopwatch()
+        torch.manual_seed(settings.seed)
+        self.data = load_data(settings)
+        self.tasks = make_tasks(self.data)
+        self.model, self.processor = make_model(settings, self.tasks)
+        self.average = WeightAverage(self.model, settings.average_decay) if settings.average_decay else None
+        self.mixing = Mixing(self.tasks, settings)
+
+    def begin(self, *, resume: bool, allow_changes: bool) -> None:
+        """Makes the run's folder, or takes up what is in it."""
+        path = self.folder / "settings.json"
+        is_continued = resume and path.is_file()
+        if is_continued:
+            refuse_changes(TrainingSettings.load(path), self.settings, allow_changes=allow_changes)
+            self.position = newest_position(self.folder)
+        elif path.is_file():
+            raise TrainingError(f"{self.folder} holds a run already; pass --resume to go on with it, or another output")
+        self.accelerator.wait_for_everyone()  # or one process makes the folder before another looks for it
+        if self.accelerator.is_main_process:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.settings.save(path)
+        self.prepare()
+        if self.position.step:
+            load_state(self.accelerator, self.folder, self.average)
+        if self.settings.trackers:
+            self.accelerator.init_trackers("tracking")
+        self.progress = Progress(self.accelerator, self.folder, self.num_steps, self.position.step)
+
+    def prepare(self) -> None:
+        """Hands model, optimiser and loader to Accelerate, for the part of the run that begins now."""
+        settings = self.settings
+        self.accelerator.free_memory()
+        freeze(self.model, trained_stages(settings, self.position.epoch))
+        if settings.channels_last:
+            self.model.to(memory_format=torch.channels_last_3d)
+        learner: nn.Module = Learner(self.model)
+        if settings.compile:
+            learner = torch.compile(learner)  # type: ignore[assignment]
+        optimizer = make_optimizer(self.model, settings)
+        self.clips, self.order, loader = self.make_loader()
+        self.learner, self.optimizer, self.loader = self.accelerator.prepare(learner, optimizer, loader)
+        self.steps_per_epoch = math.ceil(len(self.loader) / settings.accumulation_steps)
+        self.num_steps = settings.steps or self.steps_per_epoch * settings.epochs
+        factor = schedule(settings, self.steps_per_epoch, self.num_steps)
+        # Not prepared: Accelerate would step it once for each process.
+        self.schedule = LambdaLR(self.optimizer.optimizer, factor, last_epoch=self.position.step - 1)
+        self.accelerator.register_for_checkpointing(self.schedule)
+
+    def make_loader(self) -> tuple[TaskClips | CachedFeatures, ShuffledOrder, DataLoader[Any]]:
+        settings = self.settings
+        decoded = make_clips(settings, self.data, self.tasks, self.processor)
+        clips: TaskClips | CachedFeatures = decoded
+        if settings.cache_features:
+            with self.accelerator.main_process_first():
+                clips = cached_features(settings, decoded, self.model.to(self.accelerator.device), self.processor)
+        order = ShuffledOrder(len(clips), settings.seed)
+        loader = DataLoader(
+            clips,
+            settings.batch_size,
+            sampler=order,
+            num_workers=0 if settings.cache_features else settings.num_workers,
+            drop_last=len(clips) >= settings.batch_size * self.accelerator.num_processes,
+            worker_init_fn=ignore_signals,
+            # Its own generator: the global one, which dropout draws from, must not depend on how often loading began.
+            generator=torch.Generator().manual_seed(settings.seed),
+        )
+        return clips, order, loader
+
+    def train(self, stop: StopSignal) -> None:
+        while self.position.step < self.num_steps and not stop.is_set:
+            if self.position.epoch == self.settings.classifier_epochs and self.settings.trained == "two-steps":
+                self.prepare()
+            self.train_epoch(stop)
+        self.progress.close()
+        if stop.is_set:
+            self.save()
+            raise TrainingError(f"stopped at step {self.position.step}, and saved; go on with --resume")
+
+    def train_epoch(self, stop: StopSignal) -> None:
+        """The rest of an epoch; then its evaluation, and a state."""
+        position = self.position
+        self.clips.set_epoch(position.epoch)
+        self.order.set_epoch(position.epoch)
+        loader = skip_first_batches(self.loader, position.batch) if position.batch else self.loader
+        train_mode(self.model)
+        self.stopwatch.restart()
+        for batch in self.stopwatch.watch(loader):
+            loss = self.train_batch(batch)
+            position.batch += 1
+            if self.accelerator.sync_gradients:
+                self.finish_step(loss)
+                if position.step == self.num_steps or self.is_anyone_stopped(stop):
+                    break
+        if position.batch == len(self.loader):
+            position.epoch, position.batch = position.epoch + 1, 0
+        if not stop.is_set:
+            self.finish_epoch()
+
+    def train_batch(self, batch: dict[str, Tensor]) -> Tensor:
+        """Forward and backward, and a step of the optimiser where enough gradients are gathered; gives the loss."""
+        inputs: dict[str, Tensor] = {name: batch[name] for name in INPUT_NAMES if name in batch}
+        generator = generator_of(self.settings.seed, self.position.epoch, self.position.batch)
+        with self.accelerator.accumulate(self.learner):
+            inputs, targets = self.mixing(inputs, batch["labels"], batch["task"], generator)
+            with self.accelerator.autocast():
+                logits = self.learner(**inputs)
+            loss = task_loss(logits.float(), targets, batch["task"], self.tasks)
+            if not loss.isfinite():
+                raise TrainingError(self.describe_broken(loss, batch))
+            self.accelerator.backward(loss)
+            if self.accelerator.sync_gradients and self.settings.max_gradient_norm:
+                self.accelerator.clip_grad_norm_(self.learner.parameters(), self.settings.max_gradient_norm)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        self.stopwatch.num_clips += len(batch["labels"]) * self.accelerator.num_processes
+        return loss.detach()
+
+    def finish_step(self, loss: Tensor) -> None:
+        self.schedule.step()
+        self.position.step += 1
+        if self.average is not None:
+            self.average.update(self.model)
+        self.progress.step(loss.item(), self.stopwatch)
+        if self.position.step % LOG_EVERY_STEPS == 0 or self.position.step == self.num_steps:
+            self.progress.log(
+                self.position.step,
+                {
+                    "epoch": self.position.epoch,
+                    "loss": self.accelerator.reduce(loss, "mean").item(),
+                    "learning_rate": self.schedule.get_last_lr()[-1],
+                    "clips_per_second": round(self.stopwatch.clips_per_second, 2),
+                    "waiting_share": round(self.stopwatch.waiting_share, 4),
+                },
+            )
+        every = self.settings.save_every_steps
+        if every and self.position.step % every == 0 and self.position.batch < len(self.loader):
+            self.save()
+
+    def is_anyone_stopped(self, stop: StopSignal) -> bool:
+        """Whether any process was asked to stop: all of them do, at the same step."""
+        if self.accelerator.num_processes > 1:
+            asked = torch.tensor(float(stop.is_set), device=self.accelerator.device)
+            stop.is_set = bool(self.accelerator.reduce(asked, "sum") > 0)
+        return stop.is_set
+
+    def finish_epoch(self) -> None:
+        is_last = self.position.step >= self.num_steps
+        if is_last or self.position.epoch % self.settings.evaluate_every_epochs == 0:
+            self.evaluate()
+        self.save()
+
+    def evaluate(self) -> None:
+        """Hit@1 on one clip of each evaluation video: a number to watch, and not the one for the card."""
+        numbers: dict[str, float] = {}
+        for task, data in zip(self.tasks, self.data, strict=True):
+            if data.evaluation is None:
+                continue
+            model = single_task_model(self.best_model, task, self.tasks)
+            result = evaluate(
+                model, data.evaluation, "clip", processor=self.processor, batch_size=self.settings.batch_size,
+                num_workers=self.settings.num_workers, errors=self.settings.errors,
+            )  # fmt: skip
+            prefix = "" if len(self.tasks) == 1 else f"{task.name}/"
+            numbers[f"{prefix}clip_hit_at_1"] = float(result.metrics["clip_hit_at_1"] or 0.0)
+        if numbers:
+            self.progress.log(self.position.step, numbers)
+            text = ", ".join(f"{name} {value:.3f}" for name, value in numbers.items())
+            self.progress.say(f"epoch {self.position.epoch}: {text}")
+
+    @property
+    def best_model(self) -> VideoForClassification:
+        """The model whose numbers are reported and which is saved in the end."""
+        return self.model if self.average is None else self.average.model
+
+    def save(self) -> None:
+        try:
+            save_state(self.accelerator, self.folder, self.position, self.average)
+        except OSError as error:
+            raise TrainingError(
+                f"the state of step {self.position.step} cannot be saved in {self.folder}: {error}. Earlier ones are "
+                "whole; make room and go on with --resume"
+            ) from error
+
+    def finish(self) -> Path:
+        """Writes the checkpoint of each data set; gives the folder of the first."""
+        self.accelerator.end_training()
+        folders = []
+        for task in self.tasks:
+            name = "model" if len(self.tasks) == 1 else f"model-{task.name}"
+            folders.append(self.folder / name)
+            if self.accelerator.is_main_process:
+                model = single_task_model(self.best_model, task, self.tasks)
+                write_checkpoint(folders[-1], model, self.processor, self.settings)
+        self.accelerator.wait_for_everyone()
+        return folders[0]
+
+    def describe_broken(self, loss: Tensor, batch: dict[str, Tensor]) -> str:
+        places = zip(batch["task"].tolist(), batch["index"].tolist(), strict=True)
+        names = "\n  ".join(self.clips.name_of(task, index) for task, index in places)
+        return (
+            f"the loss is {loss.item()} at step {self.position.step}, epoch {self.position.epoch}. "
+            f"Lower the learning rate ({self.settings.learning_rate}), or look at the clips of this batch:\n  {names}"
+        )
+
+
+def trained_stages(settings: TrainingSettings, epoch: int) -> int | None:
+    """How many of the last stages are trained in this epoch; None for all."""
+    is_classifier_alone = settings.trained == "two-steps" and epoch < settings.classifier_epochs
+    if settings.trained == "classifier" or is_classifier_alone:
+        return 0
+    return settings.num_last_stages if settings.trained == "last-stages" else None
+
+
+def make_optimizer(model: VideoForClassification, settings: TrainingSettings) -> torch.optim.Optimizer:
+    groups = parameter_groups(model, settings)
+    for group in groups:
+        group["initial_lr"] = group["lr"]  # what a schedule that begins in the middle of a run starts from
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(groups)
+    return torch.optim.SGD(groups, momentum=settings.momentum)
+
+
+def refuse_changes(earlier: TrainingSettings, now: TrainingSettings, *, allow_changes: bool) -> None:
+    changes = now.changes_from(earlier)
+    if changes and not allow_changes:
+        listed = "\n  ".join(changes)
+        raise TrainingError(
+            f"the run was begun with other settings:\n  {listed}\nPass --allow-changes to go on with these"
+        )

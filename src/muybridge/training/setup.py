@@ -1,0 +1,83 @@
+"""The model, the processor and the data that a run's settings name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoModelForVideoClassification
+from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+
+from muybridge.data import VideoRecords, load_videos
+from muybridge.models import ARCHITECTURES
+from muybridge.models.base import VideoConfig, VideoForClassification
+from muybridge.processing import VideoProcessor
+from muybridge.training.learner import Task, tasks_of
+from muybridge.training.settings import TrainingSettings
+
+EVALUATION_SPLITS = ("test", "val", "validation")  # in this order, where the settings name none
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """One data set: what is trained on, and what is evaluated on where there is such a split."""
+
+    name: str
+    training: VideoRecords
+    evaluation: VideoRecords | None
+
+
+def load_data(settings: TrainingSettings) -> list[TaskData]:
+    loaded = []
+    for source in settings.data:
+        records = load_videos(source)
+        name = settings.evaluation_split or next((name for name in EVALUATION_SPLITS if name in records.splits), None)
+        training = records.with_split(settings.split) if records.splits else records
+        loaded.append(TaskData(Path(source).stem, training, records.with_split(name) if name else None))
+    return loaded
+
+
+def make_model(settings: TrainingSettings, tasks: Sequence[Task]) -> tuple[VideoForClassification, VideoProcessor]:
+    """A new network of an architecture, or a checkpoint with its own processor; with the labels of all tasks."""
+    labels = [label if len(tasks) == 1 else f"{task.name}: {label}" for task in tasks for label in task.labels]
+    if settings.model in ARCHITECTURES:
+        return new_model(settings, labels)
+    return pretrained_model(settings, labels)
+
+
+def new_model(settings: TrainingSettings, labels: Sequence[str]) -> tuple[VideoForClassification, VideoProcessor]:
+    architecture = ARCHITECTURES[settings.model]
+    sizes = {"num_frames": settings.num_frames, "image_size": settings.image_size}
+    given = {name: value for name, value in sizes.items() if value is not None}
+    config = architecture.config(**given, **dropout_field(settings), **settings.model_fields, **label_fields(labels))
+    side = config.image_size
+    crop = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}} if given else {}
+    return architecture.classifier(config), architecture.processor(num_frames=config.num_frames, **crop)
+
+
+def pretrained_model(
+    settings: TrainingSettings, labels: Sequence[str]
+) -> tuple[VideoForClassification, VideoProcessor]:
+    """A checkpoint, whose classifier stays where its labels are those of the data."""
+    config = AutoConfig.from_pretrained(settings.model)
+    if not isinstance(config, VideoConfig):
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"{settings.model} is a {config.model_type}; this loop trains checkpoints of {known}")
+    if settings.num_frames or settings.image_size or settings.model_fields:
+        raise ValueError(f"{settings.model} is a checkpoint: num_frames, image_size and model_fields are its own")
+    model = AutoModelForVideoClassification.from_pretrained(settings.model, **dropout_field(settings))
+    if [model.config.id2label[index] for index in range(model.config.num_labels)] != list(labels):
+        model.reset_classifier(labels)
+    return model, AutoVideoProcessor.from_pretrained(settings.model)
+
+
+def label_fields(labels: Sequence[str]) -> dict[str, Any]:
+    return {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
+
+
+def dropout_field(settings: TrainingSettings) -> dict[str, float]:
+    return {} if settings.dropout is None else {"classifier_dropout": settings.dropout}
+
+
+def make_tasks(data: Sequence[TaskData]) -> list[Task]:
+    return tasks_of([task.name for task in data], [task.training.labels for task in data])
