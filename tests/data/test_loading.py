@@ -1,0 +1,255 @@
+import json
+import tarfile
+from pathlib import Path
+
+import datasets
+import pytest
+
+from clips import moving_square, write_clip
+from muybridge.data import DataError, load_videos
+
+
+def touch(folder: Path, *names: str) -> None:
+    """Files under these names; loading a list looks at names only."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def summary(records) -> list[tuple[str, str | None, str | None]]:
+    return [(Path(str(record.source)).name, record.label, record.split) for record in records]
+
+
+def test_a_folder_of_class_folders_is_labelled_by_its_folders(tmp_path):
+    touch(tmp_path, "wave/b.mp4", "wave/a.avi", "jump/deep/er/c.MKV", "jump/notes.txt", ".cache/x.mp4")
+    records = load_videos(tmp_path)
+    assert records.labels == ("jump", "wave")
+    assert summary(records) == [("c.MKV", "jump", None), ("a.avi", "wave", None), ("b.mp4", "wave", None)]
+    assert records.label_ids() == [0, 1, 1]
+
+
+def test_folders_named_train_and_test_are_splits_with_the_labels_of_all(tmp_path):
+    touch(tmp_path, "train/jump/a.mp4", "train/wave/b.mp4", "test/wave/c.mp4")
+    records = load_videos(tmp_path, "test")
+    assert summary(records) == [("c.mp4", "wave", "test")]
+    assert records.label_ids() == [1]
+
+
+def test_a_manifest_keeps_its_columns_and_its_paths_are_its_own(tmp_path):
+    touch(tmp_path, "a.mp4", "more/b.mp4")
+    header = "path,label,start_seconds,end_seconds,split,group,camera"
+    table = write(tmp_path / "x.csv", header, "a.mp4,wave,1.5,4,train,anna,left", "more/b.mp4,jump,,,test,ben,")
+    first, second = load_videos(table)
+    assert (first.source, first.label, first.group) == (str(tmp_path / "a.mp4"), "wave", "anna")
+    assert (first.start_seconds, first.end_seconds, first.extra) == (1.5, 4.0, {"camera": "left"})
+    assert (second.start_seconds, second.split, second.extra) == (None, "test", {"camera": None})
+
+
+def test_lines_of_json_and_tabs_say_the_same_as_commas(tmp_path):
+    touch(tmp_path, "a.mp4", "b.mp4")
+    rows = [{"file_name": "a.mp4", "label": "wave", "end_seconds": 2}, {"file_name": "b.mp4", "label": "jump"}]
+    lines = load_videos(write(tmp_path / "x.jsonl", *map(json.dumps, rows)))
+    tabs = load_videos(write(tmp_path / "x.tsv", "path\tlabel\tend_seconds", "a.mp4\twave\t2", "b.mp4\tjump\t"))
+    assert list(lines) == list(tabs)
+
+
+def test_labels_that_are_numbers_are_ordered_as_numbers(tmp_path):
+    touch(tmp_path, *(f"{number}.mp4" for number in (2, 10, 9)))
+    table = write(tmp_path / "x.csv", "path,label", "2.mp4,2", "10.mp4,10", "9.mp4,9")
+    assert load_videos(table).labels == ("2", "9", "10")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["path,label", "a.mp4,x", "none.mp4,y"], r"x\.csv, line 3: there is no file .*none\.mp4"),
+        (["path,label", "a.mp4,x", "b.mp4,y", "a.mp4,y"], r"line 4: .*'y' here and 'x' at .*line 2"),
+        (["path,label", "a.mp4,Fight", "b.mp4,fight"], r"line 3: .*differ only in capital letters"),
+        (["file,label", "a.mp4,x"], r"line 1: there is no column 'path'; the columns are file, label"),
+        (["path,label,start_seconds", "a.mp4,x,soon"], r"line 2: start_seconds is 'soon'; it must be a number"),
+        (["path,label,start_seconds,end_seconds", "a.mp4,x,3,2"], r"line 2: end_seconds is 2.0; it must lie after"),
+        (["path,label", "a.mp4,x,y"], r"line 2: there are more values than columns"),
+        (["path,label", ",x"], r"line 2: the path is empty"),
+        (["path,label"], r"lists no clips"),
+        (["path,label", "a.mp4,x", "b.mp4,x"], r"all clips have the label 'x'"),
+        (["path", "a.mp4"], r"no clip has a label; pass needs_labels=False"),
+    ],
+)
+def test_what_is_wrong_in_a_manifest_is_said_with_its_line(tmp_path, lines, message):
+    touch(tmp_path, "a.mp4", "b.mp4")
+    with pytest.raises(DataError, match=message):
+        load_videos(write(tmp_path / "x.csv", *lines))
+
+
+def test_parts_of_one_video_may_show_different_things(tmp_path):
+    touch(tmp_path, "a.mp4")
+    table = write(tmp_path / "x.csv", "path,label,start_seconds,end_seconds", "a.mp4,x,0,1", "a.mp4,y,1,2")
+    assert load_videos(table).label_ids() == [0, 1]
+
+
+def test_given_labels_keep_their_order_and_refuse_others(tmp_path):
+    touch(tmp_path, "wave/a.mp4", "jump/b.mp4")
+    assert load_videos(tmp_path, labels=["wave", "sit", "jump"]).label_ids() == [2, 0]
+    with pytest.raises(DataError, match=r"b\.mp4: the label 'jump' is none of the 2 .*did you mean 'jumps'"):
+        load_videos(tmp_path, labels=["wave", "jumps"])
+
+
+def test_an_unknown_split_lists_the_known_ones(tmp_path):
+    touch(tmp_path, "train/x/a.mp4", "test/y/b.mp4")
+    with pytest.raises(DataError, match="no split 'val'; it has test, train"):
+        load_videos(tmp_path, "val")
+    with pytest.raises(DataError, match="it is not divided into splits"):
+        load_videos(tmp_path / "train", "val", needs_labels=False)
+
+
+def test_an_empty_class_folder_is_named(tmp_path):
+    touch(tmp_path, "x/a.mp4", "y/readme.txt")
+    with pytest.raises(DataError, match=r"class folder .*y holds no videos"):
+        load_videos(tmp_path)
+
+
+def test_a_place_that_is_not_there_or_not_known_lists_the_formats(tmp_path):
+    with pytest.raises(DataError, match=r"there is no file or folder nowhere/data.*hub:nowhere/data.*kinetics"):
+        load_videos("nowhere/data")
+    touch(tmp_path, "notes.txt")
+    with pytest.raises(DataError, match=r"(?s)in no known format.*ucf101: the official lists"):
+        load_videos(tmp_path / "notes.txt")
+
+
+@pytest.fixture
+def ucf101(tmp_path) -> Path:
+    touch(tmp_path, *(f"UCF-101/{name}/v_{name}_g0{g}_c01.avi" for name in ("Swing", "Archery") for g in (1, 2, 8)))
+    lists = tmp_path / "ucfTrainTestlist"
+    write(lists / "classInd.txt", "1 Swing", "2 Archery")
+    for fold, test in ((1, 1), (2, 2)):
+        train = [g for g in (1, 2, 8) if g != test]
+        names = [(number, name) for number, name in ((1, "Swing"), (2, "Archery"))]
+        write(lists / f"testlist0{fold}.txt", *(f"{name}/v_{name}_g0{test}_c01.avi" for _, name in names))
+        lines = [f"{name}/v_{name}_g0{g}_c01.avi {number}" for number, name in names for g in train]
+        write(lists / f"trainlist0{fold}.txt", *lines)
+    return lists
+
+
+def test_ucf101_has_the_order_of_its_class_index_and_its_folds(ucf101):
+    records = load_videos(ucf101, "test", fold=2)
+    assert records.labels == ("Swing", "Archery")
+    assert summary(records) == [
+        ("v_Swing_g02_c01.avi", "Swing", "test"),
+        ("v_Archery_g02_c01.avi", "Archery", "test"),
+    ]
+    assert [record.group for record in records] == ["Swing_g02", "Archery_g02"]
+    with pytest.raises(DataError, match=r"fold is 4.*the folds are \[1, 2\]"):
+        load_videos(ucf101, fold=4)
+
+
+def test_clips_that_an_official_list_names_must_be_there(ucf101):
+    for path in (ucf101.parent / "UCF-101" / "Swing").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r"trainlist01\.txt, line 1: there is no Swing/.*nor are 2 more"):
+        load_videos(ucf101)
+
+
+def test_hmdb51_takes_the_clips_that_a_fold_marks(tmp_path):
+    touch(tmp_path, *(f"videos/{label}/{label}_{number}.avi" for label in ("wave", "cartwheel") for number in range(3)))
+    for label in ("wave", "cartwheel"):
+        lines = [f"{label}_{number}.avi {number} " for number in range(3)]
+        write(tmp_path / "lists" / f"{label}_test_split1.txt", *lines)
+    records = load_videos(tmp_path / "lists")
+    assert records.labels == ("cartwheel", "wave")
+    assert summary(records)[:2] == [("cartwheel_1.avi", "cartwheel", "train"), ("cartwheel_2.avi", "cartwheel", "test")]
+    assert len(records) == 4
+
+
+def test_kinetics_counts_the_clips_that_vanished(tmp_path, caplog):
+    touch(tmp_path, "clips/abseiling/-abc_000010_000020.mp4", "clips/x_y.mp4")
+    header = "label,youtube_id,time_start,time_end,split"
+    rows = ["abseiling,-abc,10,20,train", "zumba,gone,0,10,train", "zumba,x_y,5,15,val"]
+    records = load_videos(write(tmp_path / "train.csv", header, *rows), videos=tmp_path / "clips")
+    assert summary(records) == [("-abc_000010_000020.mp4", "abseiling", "train"), ("x_y.mp4", "zumba", "val")]
+    assert records[0].start_seconds is None  # the file was cut already
+    assert records.absent == ("gone_000000_000010",)
+    assert "1 clips that are not there" in caplog.text
+    (tmp_path / "clips" / "x_y.mp4").rename(tmp_path / "clips" / "other.mp4")
+    (tmp_path / "clips" / "abseiling" / "-abc_000010_000020.mp4").unlink()
+    with pytest.raises(DataError, match="none of the 3 clips"):
+        load_videos(tmp_path / "train.csv", videos=tmp_path / "clips")
+
+
+def test_something_something_takes_its_labels_from_templates(tmp_path):
+    touch(tmp_path, "20bn/1.webm", "20bn/2.webm")
+    write(tmp_path / "labels.json", json.dumps({"Tearing something": "1", "Holding something": "0"}))
+    train = [{"id": "1", "label": "tearing paper", "template": "Tearing [something]", "placeholders": ["paper"]}]
+    write(tmp_path / "something-something-v2-train.json", json.dumps(train))
+    write(tmp_path / "something-something-v2-test.json", json.dumps([{"id": "2"}]))
+    records = load_videos(tmp_path)
+    assert records.labels == ("Holding something", "Tearing something")
+    assert summary(records) == [("2.webm", None, "test"), ("1.webm", "Tearing something", "train")]
+    assert records.label_ids() == [-100, 1]
+
+
+@pytest.fixture
+def _cache_here(tmp_path_factory, monkeypatch):
+    """Keeps what `datasets` prepares out of the user's cache."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    return write_clip(path, moving_square(num_frames=6, height=32, width=48))
+
+
+def num_frames(records, record) -> int:
+    with records.open(record) as reader:
+        return len(reader)
+
+
+@pytest.mark.usefixtures("_cache_here")
+def test_a_data_set_with_embedded_videos_is_read_by_us(tmp_path, clip):
+    rows = {"video": [{"bytes": clip.read_bytes(), "path": f"{name}.mp4"} for name in "ab"], "label": [1, 0]}
+    features = datasets.Features(video=datasets.Video(decode=False), label=datasets.ClassLabel(names=["no", "yes"]))
+    data = datasets.Dataset.from_dict(rows, features=features)
+    data.to_parquet(tmp_path / "train.parquet")
+    for records in (load_videos(data), load_videos(f"parquet:{tmp_path / 'train.parquet'}"), load_videos(tmp_path)):
+        assert records.labels == ("no", "yes")
+        assert [record.label for record in records] == ["yes", "no"]
+        assert num_frames(records, records[1]) == 6
+
+
+@pytest.mark.usefixtures("_cache_here")
+def test_videofolder_gives_its_splits_and_paths(tmp_path, clip):
+    for name in ("train/x", "train/y", "test/x"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "clip.mp4").write_bytes(clip.read_bytes() + name.encode())
+    records = load_videos(f"videofolder:{tmp_path}", "test")
+    assert records.labels == ("x", "y")
+    assert summary(records) == [("clip.mp4", "x", "test")]
+    assert num_frames(records, records[0]) == 6
+
+
+def test_tar_shards_of_others_are_read_at_their_offsets(tmp_path, clip):
+    with tarfile.open(tmp_path / "part-0.tar", "w") as archive:
+        for key, label in (("a/1", "0"), ("a/2", "1")):
+            write(tmp_path / "label", label)
+            archive.add(clip, f"{key}.mp4")
+            archive.add(tmp_path / "label", f"{key}.cls")
+    records = load_videos(tmp_path)
+    assert [record.label for record in records] == ["0", "1"]
+    assert num_frames(records, records[1]) == 6
+
+
+def test_the_labels_of_real_data_load_as_they_are(shared_data):
+    fights = load_videos(shared_data / "fights")
+    assert (len(fights), fights.labels) == (300, ("fight", "noFight"))
+    assert len(fights.with_split("train")) + len(fights.with_split("test")) == 300
+    weizmann = load_videos(shared_data / "weizmann4" / "labels.csv", "test")
+    assert weizmann.labels == ("bend", "jack", "wave1", "wave2")
+    assert {record.group for record in weizmann}.isdisjoint(
+        record.group for record in load_videos(shared_data / "weizmann4", "train")
+    )
