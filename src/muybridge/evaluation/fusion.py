@@ -59,7 +59,8 @@ def log_mean_probabilities(scores: Sequence[Scores], weights: Sequence[float]) -
     """The logarithm (N, L) of the weighted mean of the models' probabilities."""
     log_probabilities = np.stack([each.video_log_probabilities() for each in scores])  # (S, N, L)
     shares = np.array(weights) / sum(weights)
-    with np.errstate(divide="ignore"):  # a weight of 0 is a logarithm of -inf, and adds nothing
+    # A weight of 0 is a logarithm of -inf and adds nothing; NaN, of a video that could not be read, stays NaN.
+    with np.errstate(divide="ignore", invalid="ignore"):
         return np.logaddexp.reduce(log_probabilities + np.log(shares)[:, None, None], axis=0)
 
 

@@ -38,6 +38,7 @@ class Features:
     videos: Sequence[str]
     labels: NDArray[np.int64]
     label_names: Sequence[str]
+    protocol: Protocol
     unreadable: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -65,10 +66,9 @@ def extract_features(
     labels = labels_by_name(data, data.labels)
     network = model.get_video_features if stage is None else stage_features(model, stage)
     outputs = run_views(network, model, processor, data, protocol, Loading(**loading))
-    about = {**describe_model(model), **versions(), "stage": stage, "protocol_of_features": protocol.to_dict()}
-    return Features(
-        outputs.values.mean(axis=1), video_names(data), labels, list(data.labels), dict(outputs.unreadable), about
-    )
+    about = {**describe_model(model), **versions(), "stage": stage}
+    means, unreadable = outputs.values.mean(axis=1), dict(outputs.unreadable)
+    return Features(means, video_names(data), labels, list(data.labels), protocol, unreadable, about)
 
 
 def stage_features(model: PreTrainedModel, stage: int) -> Callable[[Tensor], Tensor]:
@@ -154,7 +154,7 @@ def probe(train: Features, test: Features, classifier: str = "svm", **settings: 
     logits[test.is_readable, 0] = decide(fitted, test.values[test.is_readable], len(train.label_names))
     about = {**test.provenance, "classifier": {"name": classifier, **settings}}
     labels = new_numbers[test.labels]
-    return Result(Scores(test.videos, labels, train.label_names, logits, Protocol(), test.unreadable, about))
+    return Result(Scores(test.videos, labels, train.label_names, logits, test.protocol, test.unreadable, about))
 
 
 def decide(classifier: ClassifierMixin, features: NDArray[Any], num_labels: int) -> NDArray[np.float64]:

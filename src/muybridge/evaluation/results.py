@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +79,15 @@ class Result:
 
     @cached_property
     def metrics(self) -> dict[str, float | None]:
-        """Every number, under the names of HEADLINES. Hit@5 is None where there are five labels or fewer."""
+        """Every number, under the names of HEADLINES.
+
+        Hit@5 is None where there are five labels or fewer, and clip Hit@1 where views have no scores of their own.
+        """
         scores, labels = self.counted, self.counted.labels
         views = scores.logits.reshape(-1, scores.num_labels)
+        of_views = scores.has_single_views
         return {
-            "clip_hit_at_1": measures.hit_at_k(views, labels.repeat(scores.num_views), 1),
+            "clip_hit_at_1": measures.hit_at_k(views, labels.repeat(scores.num_views), 1) if of_views else None,
             "video_hit_at_1": measures.hit_at_k(self.log_probabilities, labels, 1),
             "video_hit_at_5": measures.hit_at_k(self.log_probabilities, labels, 5) if scores.num_labels > 5 else None,
             "mean_class_accuracy": measures.mean_class_accuracy(self.guesses, labels, scores.num_labels),
@@ -118,18 +123,22 @@ class Result:
 
     def reliability_rows(self) -> list[dict[str, float]]:
         """One row a bin that has videos."""
-        low, high = self.reliability.edges[:-1], self.reliability.edges[1:]
-        names = ("above", "up_to", "num_videos", "confidence", "accuracy")
-        rows = zip(low, high, *self.reliability[1:], strict=True)
-        return [dict(zip(names, map(float, row), strict=True)) for row in rows if row[2]]
+        edges, counts, confidences, accuracies = (part.tolist() for part in self.reliability)
+        rows = zip(pairwise(edges), counts, confidences, accuracies, strict=True)
+        return [
+            {"above": low, "up_to": high, "num_videos": count, "confidence": confidence, "accuracy": accuracy}
+            for (low, high), count, confidence, accuracy in rows
+            if count
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON knows it: no NaN, no arrays."""
         scores = self.scores
+        protocols = [protocol.to_dict() for protocol in scores.protocols]
         return {
             "metrics": {name: number(value) for name, value in self.metrics.items()},
             "group_average_precision": {name: number(value) for name, value in self.group_average_precisions.items()},
-            "protocol": scores.protocol.to_dict(),
+            "protocol": protocols[0] if len(protocols) == 1 else protocols,
             "num_videos": len(self.counted.videos),
             "num_views": self.counted.num_views,
             "num_labels": scores.num_labels,
@@ -163,7 +172,7 @@ class Result:
         """The numbers for people, one a line."""
         rows = [(HEADLINES[name], shown(name, value)) for name, value in self.metrics.items() if value is not None]
         rows += [(f"mAP of {name}", f"{value:.1%}") for name, value in self.group_average_precisions.items()]
-        rows += [("videos", self.coverage()), ("protocol", str(self.scores.protocol))]
+        rows += [("videos", self.coverage()), ("protocol", "; ".join(dict.fromkeys(map(str, self.scores.protocols))))]
         return "\n".join(f"{name:<24}{value}" for name, value in rows)
 
     def coverage(self) -> str:

@@ -71,6 +71,17 @@ class Scores:
     def num_labels(self) -> int:
         return len(self.label_names)
 
+    @property
+    def protocols(self) -> list[Protocol]:
+        """How the scores were made: in one way, or in one for each of the models that were fused."""
+        models = self.provenance.get("models")
+        return [Protocol(**model["protocol"]) for model in models] if models else [self.protocol]
+
+    @property
+    def has_single_views(self) -> bool:
+        """Whether these are scores of views; those of fusions and of averaged features are not."""
+        return self.protocols == [self.protocol] and self.num_views == self.protocol.num_views
+
     def video_log_probabilities(self) -> NDArray[np.float64]:
         """The log-probabilities (N, L) of every video, its views averaged as the protocol says."""
         averaged = average_views(torch.from_numpy(self.logits).double(), self.protocol.aggregation)
