@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import datasets
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from clips import moving_square, write_clip
+from muybridge.data import DataError, VideoRecord, VideoRecords
+from muybridge.data.clips import collate_clips
+from muybridge.data.shards import pack_videos
+from muybridge.data.streams import StreamedClips, stream_videos
+from muybridge.processing import VideoProcessor
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory) -> Path:
+    """Four shards of three clips; one clip is no video."""
+    folder = tmp_path_factory.mktemp("streams")
+    records = []
+    for number in range(12):
+        path = folder / f"{number}.mp4"
+        if number == 5:
+            path.write_bytes(b"this is no video")
+        else:
+            write_clip(path, moving_square(num_frames=6, height=32, width=40, seed=number))
+        records.append(VideoRecord(str(path), "xy"[number % 2], split="train"))
+    pack_videos(VideoRecords(records, ["x", "y"]), folder / "packed", shard_size=3)
+    return folder / "packed"
+
+
+@pytest.fixture
+def processor() -> VideoProcessor:
+    return VideoProcessor(num_frames=4, size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24})
+
+
+def test_a_stream_gives_the_records_and_their_videos(shards):
+    records = list(stream_videos(f"webdataset:{shards}/*.tar", labels=["x", "y"]))
+    assert len(records) == 12
+    assert {record.label for record in records} == {"x", "y"}
+    assert all(record.source.data for record in records)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_every_readable_clip_of_a_stream_comes_once(shards, processor, num_workers):
+    clips = StreamedClips(stream_videos(f"webdataset:{shards}/*.tar", labels=["x", "y"]), processor)
+    batches = list(DataLoader(clips, batch_size=4, num_workers=num_workers, collate_fn=collate_clips))
+    labels = torch.cat([batch["labels"] for batch in batches]).tolist()
+    assert sorted(labels) == [0] * 6 + [1] * 5
+    assert batches[0]["pixel_values_videos"].shape == (4, 4, 3, 24, 24)
+    assert len(clips.skipped) == 1
+
+
+def test_a_shuffled_stream_has_another_order_each_epoch(shards):
+    stream = stream_videos(f"webdataset:{shards}/*.tar", labels=["x", "y"]).shuffled(seed=1, buffer_size=4)
+    orders = []
+    for epoch in (0, 1, 0):
+        stream.set_epoch(epoch)
+        orders.append([record.name for record in stream])
+    assert orders[0] == orders[2]
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1])
+
+
+def test_labels_come_from_the_features_where_these_have_them(tmp_path):
+    clip = write_clip(tmp_path / "a.mp4", moving_square(num_frames=3, height=32, width=32))
+    features = datasets.Features(video=datasets.Video(decode=False), label=datasets.ClassLabel(names=["no", "yes"]))
+    rows = {"video": [{"bytes": None, "path": str(clip)}], "label": [1]}
+    stream = stream_videos(datasets.Dataset.from_dict(rows, features=features).to_iterable_dataset())
+    assert stream.labels == ("no", "yes")
+    assert [(record.source, record.label) for record in stream] == [(str(clip), "yes")]
+
+
+def test_what_cannot_be_streamed_says_so(shards, processor):
+    with pytest.raises(DataError, match=r"cannot be streamed; it must begin with videofolder:, webdataset:"):
+        stream_videos(str(shards))
+    with pytest.raises(DataError, match="pass labels="):
+        stream_videos(f"webdataset:{shards}/*.tar")
+    with pytest.raises(DataError, match="no split 'test'; it has train"):
+        stream_videos(f"webdataset:{shards}/*.tar", "test", labels=["x", "y"])
+    with pytest.raises(DataError, match="the label 'y' is none of the known ones: x"):
+        list(StreamedClips(stream_videos(f"webdataset:{shards}/*.tar", labels=["x"]), processor))
