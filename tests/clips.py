@@ -1,4 +1,4 @@
-"""Clips that tests make for themselves, with PyAV and without our reader."""
+"""Clips that tests make for themselves, with PyAV alone."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -7,6 +7,9 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
+from torch.utils.data import Dataset
+
+from muybridge.video import VideoReader
 
 
 def moving_square(*, num_frames: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -57,6 +60,19 @@ def write_clip(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+class FramesOf(Dataset):
+    """One frame an item, out of a reader that was opened before the workers started."""
+
+    def __init__(self, reader: VideoReader) -> None:
+        self.reader = reader
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.reader.frames_at([index])[0]
 
 
 def write_sound(path: Path | str, num_samples: int = 8000) -> Path:

@@ -1,0 +1,186 @@
+"""Each way a video can be wrong has its own words, and a policy decides what follows."""
+
+import pickle
+import random
+from pathlib import Path
+
+import pytest
+
+from clips import moving_square, write_clip, write_sound
+from muybridge.video import ErrorPolicy, VideoError, VideoReader
+
+FRAMES = moving_square(num_frames=40, height=48, width=64)
+
+
+def read_all(path: Path) -> int:
+    """The number of frames; every one is read both in order and at random."""
+    with VideoReader(path) as reader:
+        num_frames = sum(len(batch) for batch in reader.batches(16))
+        reader.frames_at([len(reader) - 1, 0])
+        return num_frames
+
+
+def empty(folder: Path) -> Path:
+    (folder / "empty.mp4").write_bytes(b"")
+    return folder / "empty.mp4"
+
+
+def text(folder: Path) -> Path:
+    (folder / "notes.txt").write_text("Leland Stanford asked whether a horse flies. " * 100)
+    return folder / "notes.txt"
+
+
+def noise(folder: Path) -> Path:
+    (folder / "noise.mp4").write_bytes(random.Random(0).randbytes(10_000))
+    return folder / "noise.mp4"
+
+
+def headers_only(folder: Path) -> Path:
+    """A stream that starts, and holds no picture."""
+    path = write_clip(folder / "clip.mp4", FRAMES[:2])
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat") + 4
+    length = int.from_bytes(data[start - 8 : start - 4], "big") - 8
+    data[start : start + length] = bytes(length)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda folder: folder / "absent.mp4", "there is no such file"),
+        (lambda folder: folder, "this is a folder"),
+        (empty, "the file is empty"),
+        (text, "this is not a video"),
+        (noise, "this is not a video that ffmpeg can read"),
+        (lambda folder: write_sound(folder / "sound.wav"), "no video stream that can be decoded: .* audio"),
+        (headers_only, "decod"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_name_of_the_file(make, reason: str, tmp_path: Path) -> None:
+    path = make(tmp_path)
+    with pytest.raises(VideoError, match=reason) as caught:
+        VideoReader(path)
+    assert caught.value.source == str(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".avi", ".mkv", ".webm"])
+def test_a_truncated_file_is_recognised_wherever_it_is_cut(suffix: str, tmp_path: Path) -> None:
+    codec = "libvpx" if suffix == ".webm" else "libx264"
+    data = write_clip(tmp_path / f"whole{suffix}", FRAMES, codec=codec).read_bytes()
+    path = tmp_path / f"cut{suffix}"
+    for percent in (1, 5, 20, 40, 60, 80, 95, 99):
+        path.write_bytes(data[: len(data) * percent // 100])
+        with pytest.raises(VideoError, match=r"cut\."):
+            read_all(path)
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mpg"])
+def test_a_cut_stream_gives_the_frames_that_are_there(suffix: str, tmp_path: Path) -> None:
+    codec = "mpeg2video" if suffix == ".mpg" else "libx264"
+    data = write_clip(tmp_path / f"whole{suffix}", FRAMES, codec=codec, options={"g": "10"}).read_bytes()
+    path = tmp_path / f"cut{suffix}"
+    counts = []
+    for percent in (40, 60, 80, 100):
+        path.write_bytes(data[: len(data) * percent // 100])
+        try:
+            counts.append(read_all(path))
+        except VideoError:
+            counts.append(0)
+    assert counts[-1] == len(FRAMES)
+    assert max(counts[:-1]) < len(FRAMES)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".ts"])
+@pytest.mark.timeout(60)
+def test_flipped_bytes_end_in_frames_or_in_a_video_error(suffix: str, tmp_path: Path) -> None:
+    data = write_clip(tmp_path / f"whole{suffix}", FRAMES, options={"g": "10"}).read_bytes()
+    path = tmp_path / f"broken{suffix}"
+    for seed in range(25):
+        dice = random.Random(seed)
+        broken = bytearray(data)
+        for _ in range(10):
+            broken[dice.randrange(len(broken))] = dice.randrange(256)
+        path.write_bytes(broken)
+        try:
+            assert read_all(path) > 0
+        except VideoError as error:
+            assert error.source == str(path)  # noqa: PT017 - either end is right
+
+
+def test_damage_in_the_middle_is_an_error_and_not_other_frames(shared_data: Path) -> None:
+    with VideoReader(shared_data / "hostile" / "corrupted.mp4") as reader:
+        assert reader.frames_at([0, 20]).shape[0] == 2
+        with pytest.raises(VideoError, match="decoding fails near"):
+            reader.frames_at([40])
+        with pytest.raises(VideoError, match="decoding fails near"):
+            list(reader.batches())
+
+
+def test_an_error_survives_pickling() -> None:
+    error = pickle.loads(pickle.dumps(VideoError("a.mp4", "the file is empty", "copy it again")))
+    assert (error.source, error.reason, error.remedy) == ("a.mp4", "the file is empty", "copy it again")
+    assert str(error) == "a.mp4: the file is empty; copy it again"
+
+
+class Flaky:
+    """Fails a number of times, then works."""
+
+    def __init__(self, num_failures: int, error: Exception) -> None:
+        self.num_failures = num_failures
+        self.error = error
+        self.num_calls = 0
+
+    def __call__(self) -> str:
+        self.num_calls += 1
+        if self.num_calls <= self.num_failures:
+            raise self.error
+        return "frames"
+
+
+BROKEN = VideoError("b.mp4", "the file is empty")
+
+
+def test_raise_lets_the_first_error_out() -> None:
+    with pytest.raises(VideoError, match=r"b\.mp4"):
+        ErrorPolicy("raise").attempt(Flaky(1, BROKEN), "b.mp4")
+
+
+def test_skip_counts_and_lists_what_it_left_out() -> None:
+    policy = ErrorPolicy("skip")
+    assert policy.attempt(Flaky(0, BROKEN), "a.mp4") == "frames"
+    assert policy.report() == "no video was skipped"
+    assert policy.attempt(Flaky(1, BROKEN), "b.mp4") is None
+    assert policy.num_skipped == 1
+    assert policy.skipped == [("b.mp4", "the file is empty")]
+    assert policy.report() == "1 video was skipped:\n  b.mp4: the file is empty"
+
+
+@pytest.mark.parametrize("error", [BROKEN, OSError("stale file handle")])
+def test_retry_tries_again_and_then_raises(error: Exception) -> None:
+    policy = ErrorPolicy.parse("retry(2)")
+    assert policy.attempt(Flaky(2, error), "b.mp4") == "frames"
+    hopeless = Flaky(9, error)
+    with pytest.raises(type(error)):
+        policy.attempt(hopeless, "b.mp4")
+    assert hopeless.num_calls == 3
+
+
+def test_only_the_fault_of_the_video_is_forgiven() -> None:
+    with pytest.raises(ZeroDivisionError):
+        ErrorPolicy("skip").attempt(Flaky(1, ZeroDivisionError()), "b.mp4")
+    with pytest.raises(OSError, match="full"):
+        ErrorPolicy("skip").attempt(Flaky(1, OSError("the disk is full")), "b.mp4")
+
+
+@pytest.mark.parametrize("text", ["raise", "skip", "retry(3)", "retry(12)"])
+def test_policies_are_read_and_written(text: str) -> None:
+    assert str(ErrorPolicy.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "ignore", "retry(x)", "retry(0)", "skip(3)"])
+def test_a_policy_that_does_not_exist_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"policy|num_retries"):
+        ErrorPolicy.parse(text)

@@ -1,0 +1,157 @@
+"""Samplers against a second formulation, in plain Python."""
+
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from muybridge.types import Clip
+from muybridge.video import (
+    at_fps,
+    consecutive_clips,
+    dense,
+    random_clip,
+    regular_clips,
+    segments,
+    uniform,
+)
+
+TOTALS = [1, 2, 3, 7, 16, 17, 100, 301]
+LENGTHS = [1, 2, 8, 16]
+STRIDES = [1, 2, 4]
+
+
+def combinations(*choices: list) -> list[tuple]:
+    return list(product(*choices))
+
+
+def check_clip(clip: Clip, total: int, wanted: list[int]) -> None:
+    """The clip shows the frames wanted, the last one held past the end, with a mask that says where."""
+    assert clip.indices.tolist() == [min(frame, total - 1) for frame in wanted]
+    assert clip.mask.tolist() == [frame < total for frame in wanted]
+
+
+@pytest.mark.parametrize(("total", "num_frames"), combinations(TOTALS, LENGTHS))
+def test_uniform_takes_the_first_frame_of_each_equal_part(total: int, num_frames: int) -> None:
+    wanted = [int(Fraction(total, num_frames) * place) for place in range(num_frames)]
+    check_clip(
+        uniform(total=total, num_frames=num_frames),
+        total,
+        wanted if total >= num_frames else list(range(num_frames)),
+    )
+
+
+@pytest.mark.parametrize(("total", "num_frames", "stride"), combinations(TOTALS, LENGTHS, STRIDES))
+def test_dense_lies_in_the_middle(total: int, num_frames: int, stride: int) -> None:
+    clip = dense(total=total, num_frames=num_frames, stride=stride)
+    start = int(clip.indices[0])
+    check_clip(clip, total, list(range(start, start + num_frames * stride, stride)))
+    if clip.mask.all():
+        behind = total - 1 - int(clip.indices[-1])
+        assert behind - start in (0, 1)
+    else:
+        assert start == 0
+
+
+@pytest.mark.parametrize(("total", "num_frames", "stride"), combinations(TOTALS, LENGTHS, STRIDES))
+def test_random_clips_start_wherever_they_fit(total: int, num_frames: int, stride: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    num_starts = max(1, total - (num_frames - 1) * stride)
+    starts = set()
+    for _ in range(60):
+        clip = random_clip(total=total, num_frames=num_frames, stride=stride, generator=generator)
+        start = int(clip.indices[0])
+        check_clip(clip, total, list(range(start, start + num_frames * stride, stride)))
+        starts.add(start)
+    assert starts <= set(range(num_starts))
+    assert len(starts) > min(num_starts, 10) // 2
+
+
+def test_the_same_seed_gives_the_same_clip() -> None:
+    first, second = (
+        random_clip(total=1000, num_frames=8, generator=torch.Generator().manual_seed(5)) for _ in range(2)
+    )
+    assert np.array_equal(first.indices, second.indices)
+
+
+@pytest.mark.parametrize(("total", "num_segments", "length"), combinations(TOTALS, LENGTHS, [1, 3]))
+def test_segments_give_one_run_of_each_part(total: int, num_segments: int, length: int) -> None:
+    num_starts = total - length + 1
+    for generator in (None, torch.Generator().manual_seed(1)):
+        clip = segments(total=total, num_segments=num_segments, frames_per_segment=length, generator=generator)
+        if total < num_segments * length:
+            check_clip(clip, total, list(range(num_segments * length)))
+            continue
+        assert clip.mask.all()
+        for part, run in enumerate(clip.indices.reshape(num_segments, length).tolist()):
+            assert run == list(range(run[0], run[0] + length))
+            if generator is None:
+                assert run[0] == int((part + Fraction(1, 2)) * num_starts / num_segments)
+            else:
+                assert part * num_starts // num_segments <= run[0] < (part + 1) * num_starts // num_segments
+
+
+@pytest.mark.parametrize(("total", "num_clips", "stride"), combinations(TOTALS, [1, 2, 3, 10], STRIDES))
+def test_regular_clips_reach_from_the_first_frame_to_the_last(total: int, num_clips: int, stride: int) -> None:
+    clips = regular_clips(total=total, num_clips=num_clips, num_frames=8, stride=stride)
+    starts = [int(clip.indices[0]) for clip in clips]
+    assert len(clips) == num_clips
+    for clip, start in zip(clips, starts, strict=True):
+        check_clip(clip, total, list(range(start, start + 8 * stride, stride)))
+    if num_clips == 1:
+        assert np.array_equal(clips[0].indices, dense(total=total, num_frames=8, stride=stride).indices)
+    else:
+        gaps = np.diff(starts)
+        assert starts[0] == 0
+        assert clips[-1].indices[-1] == total - 1
+        assert gaps.max() - gaps.min() <= 1
+
+
+@pytest.mark.parametrize(("total", "stride", "step"), combinations(TOTALS, STRIDES, [None, 1, 5, 40]))
+def test_consecutive_clips_pass_the_whole_video(total: int, stride: int, step: int | None) -> None:
+    clips = consecutive_clips(total=total, num_frames=8, stride=stride, step=step)
+    starts = [int(clip.indices[0]) for clip in clips]
+    assert starts == list(range(0, len(clips) * (step or 8 * stride), step or 8 * stride))
+    assert all(clip.mask[0] for clip in clips)
+    end = starts[-1] + 7 * stride
+    assert end >= total - 1 or starts[-1] + (step or 8 * stride) >= total
+    if len(clips) > 1:
+        assert starts[-2] + 7 * stride < total - 1
+
+
+@pytest.mark.parametrize("video_fps", [Fraction(30000, 1001), Fraction(25), Fraction(30), Fraction(15)])
+@pytest.mark.parametrize("fps", [Fraction(15), Fraction(30), Fraction(10), Fraction(24), Fraction(1, 2)])
+def test_resampling_shows_the_frame_on_display(video_fps: Fraction, fps: Fraction) -> None:
+    total = 301
+    clip = at_fps(total=total, video_fps=float(video_fps), fps=float(fps))
+    moments = [Fraction(place) / fps for place in range(len(clip))]
+    check_clip(clip, total, [int(moment * video_fps) for moment in moments])
+    assert clip.mask.all()
+    assert len(clip) / fps * video_fps >= total  # no later frame of the slower camera is missing
+
+
+def test_resampled_clip_has_the_length_asked_for() -> None:
+    clip = at_fps(total=300, video_fps=30000 / 1001, fps=15, num_frames=16)
+    assert len(clip) == 16
+    assert set(np.diff(clip.indices)) <= {1, 2}
+    assert clip.indices[0] + clip.indices[-1] in (298, 299)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: uniform(total=0, num_frames=4), "total is 0; it must be 1 or more"),
+        (lambda: uniform(total=4, num_frames=0), "num_frames is 0"),
+        (lambda: dense(total=4, num_frames=2, stride=0), "stride is 0; it must be a positive number"),
+        (lambda: dense(total=4, num_frames=2, start=4), r"start is 4; it must lie in \[0, 4\)"),
+        (lambda: segments(total=4, num_segments=0), "num_segments is 0"),
+        (lambda: regular_clips(total=4, num_clips=0, num_frames=2), "num_clips is 0"),
+        (lambda: consecutive_clips(total=4, num_frames=2, step=0), "step is 0"),
+        (lambda: at_fps(total=4, video_fps=0.0, fps=15), "video_fps is 0.0; it must be a positive number"),
+    ],
+)
+def test_errors_name_the_argument_and_what_is_allowed(call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
