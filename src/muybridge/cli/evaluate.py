@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
-
 from muybridge.cli import CommandError, named
 from muybridge.data import VideoRecords, load_videos
 from muybridge.data.formats import FORMATS
 from muybridge.evaluation import PROTOCOLS, Result, describe_splits, evaluate, over_splits
 from muybridge.evaluation.evaluate import loaded
+from muybridge.evaluation.views import process_state
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,12 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     for (model, fold), folder in zip(pairs, folders, strict=True):
         result = measure(arguments, model, fold)
         results.append(result)
-        if PartialState().is_main_process:
+        if process_state().is_main_process:
             if folder:
                 result.save(folder)
             if not arguments.json:
                 print(result, end="\n\n" if len(pairs) > 1 else "\n")
-    if PartialState().is_main_process:
+    if process_state().is_main_process:
         print_all(results, as_json=arguments.json)
     return 1 if any(result.scores.unreadable for result in results) else 0
 
@@ -64,7 +63,7 @@ def measure(arguments: argparse.Namespace, name: str, fold: int) -> Result:
     data = load(arguments, fold)
     model, processor = named(name, lambda name: loaded(name, None))
     return evaluate(
-        model.to(PartialState().device),
+        model.to(process_state().device),
         data,
         arguments.protocol,
         processor=processor,

@@ -1,21 +1,17 @@
 """Classifiers on features: how much a model knows without being trained further.
 
+scikit-learn is imported where it is used, for training evaluates too and need not wait for it.
+
 Shapes: B videos in a batch, N videos, D features, L labels.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
-from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.video_processing_utils import VideoProcessorMixin
@@ -28,6 +24,9 @@ from muybridge.evaluation.results import Result
 from muybridge.evaluation.scores import Scores, shortened
 from muybridge.evaluation.views import Loading, run_views, video_names
 from muybridge.types import Protocol
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
 
 
 @dataclass(frozen=True)
@@ -102,21 +101,31 @@ def pooled(hidden: Tensor | tuple[Tensor, ...], num_videos: int) -> Tensor:
     return hidden.unflatten(0, (num_videos, -1)).mean(dim=1)
 
 
-def linear_svm(cost: float = 1.0) -> ClassifierMixin:
+def linear_svm(cost: float = 1.0) -> "ClassifierMixin":
     """A linear SVM on L2-normalised features, one label against the rest: as C3D's features were judged."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import Normalizer
+    from sklearn.svm import LinearSVC
+
     return make_pipeline(Normalizer(), LinearSVC(C=cost, random_state=0))
 
 
-def logistic_regression(cost: float = 1.0) -> ClassifierMixin:
+def logistic_regression(cost: float = 1.0) -> "ClassifierMixin":
     """A logistic regression on standardised features: the linear classifier of self-supervised learning."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), LogisticRegression(C=cost, max_iter=1000))
 
 
-def nearest_neighbours(num_neighbours: int = 20, temperature: float | None = 0.07) -> ClassifierMixin:
+def nearest_neighbours(num_neighbours: int = 20, temperature: float | None = 0.07) -> "ClassifierMixin":
     """A vote of the videos nearest by cosine, each with the weight exp(cosine / temperature) (Wu et al. 2018).
 
     Without a temperature all of them count alike.
     """
+    from sklearn.neighbors import KNeighborsClassifier
+
     if num_neighbours < 1:
         raise ValueError(f"num_neighbours is {num_neighbours}; it must be 1 or more")
     if temperature is not None and temperature <= 0:
@@ -131,7 +140,7 @@ def nearest_neighbours(num_neighbours: int = 20, temperature: float | None = 0.0
     )
 
 
-PROBES: dict[str, Callable[..., ClassifierMixin]] = {
+PROBES: dict[str, Callable[..., "ClassifierMixin"]] = {
     "svm": linear_svm,
     "logistic": logistic_regression,
     "knn": nearest_neighbours,
@@ -157,7 +166,7 @@ def probe(train: Features, test: Features, classifier: str = "svm", **settings: 
     return Result(Scores(test.videos, labels, train.label_names, logits, test.protocol, test.unreadable, about))
 
 
-def decide(classifier: ClassifierMixin, features: NDArray[Any], num_labels: int) -> NDArray[np.float64]:
+def decide(classifier: "ClassifierMixin", features: NDArray[Any], num_labels: int) -> NDArray[np.float64]:
     """Logits (N, L) of a fitted classifier: log-probabilities, or an SVM's margins; least for labels it never saw."""
     if hasattr(classifier, "decision_function"):
         known = classifier.decision_function(features)

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muybridge.evaluation import metrics as measures
-from muybridge.evaluation.pictures import draw_confusion, draw_reliability
 from muybridge.evaluation.scores import Scores, replacing, shortened
 
 # What is read as one number; the others are in `Result.to_dict`.
@@ -153,6 +152,9 @@ class Result:
 
     def save(self, folder: str | Path) -> Path:
         """Writes scores.safetensors, classes.csv, confusion.csv, the pictures, and last of all results.json."""
+        # matplotlib takes its time to import, and training evaluates without pictures
+        from muybridge.evaluation.pictures import draw_confusion, draw_reliability
+
         folder = Path(folder)
         names = list(self.scores.label_names)
         classes = self.class_rows()

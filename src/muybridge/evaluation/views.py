@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import PartialState
-from accelerate.utils import gather_object
+from accelerate.utils import gather_object, parse_flag_from_env
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
@@ -77,7 +77,7 @@ def run_views(
     def load(position: int) -> Tensor | None:
         return policy.attempt(lambda: load_views(data, position, processor, arguments), names[position])
 
-    state = PartialState()
+    state = process_state()
     videos_per_batch = max(1, loading.batch_size // protocol.num_views)
     batches = shard(len(data), videos_per_batch, state.process_index, state.num_processes)
     decoded = map_ahead(load, (position for batch in batches for position in batch), loading.num_workers)
@@ -90,6 +90,12 @@ def run_views(
                 own.append((position, None if each is None else next(outputs)))
                 bar.update(protocol.num_views)
     return assembled(gather_object(own), dict(gather_object(policy.skipped)), names)
+
+
+def process_state() -> PartialState:
+    """This process among those that were launched together."""
+    # Accelerator heeds the variable by itself, PartialState does not.
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 def shard(num_videos: int, videos_per_batch: int, process_index: int, num_processes: int) -> list[range]:

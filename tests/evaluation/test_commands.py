@@ -1,0 +1,94 @@
+import json
+
+import numpy as np
+import pytest
+
+from muybridge.cli import main
+from muybridge.evaluation import Scores
+
+
+@pytest.fixture(scope="module")
+def results(checkpoints, video_folder, tmp_path_factory):
+    """What `evaluate` leaves of two networks."""
+    folder = tmp_path_factory.mktemp("results")
+    models = [str(checkpoint) for checkpoint in checkpoints]
+    assert main(["evaluate", "--model", *models, "--data", str(video_folder), "--output", str(folder)]) == 1
+    return folder
+
+
+def test_evaluate_writes_a_folder_for_each_model(results, checkpoints):
+    for number, checkpoint in enumerate(checkpoints, start=1):
+        facts = json.loads((results / str(number) / "results.json").read_text())
+        assert facts["model"] == str(checkpoint)
+        assert facts["num_unreadable"] == 1
+        assert (results / str(number) / "confusion.png").is_file()
+
+
+def test_evaluate_prints_a_table_the_spread_and_what_is_unreadable(checkpoints, video_folder, capsys):
+    models = [str(checkpoint) for checkpoint in checkpoints]
+    assert main(["evaluate", "--model", *models, "--data", str(video_folder), "--protocol", "video-10x1"]) == 1
+    output = capsys.readouterr()
+    assert output.out.count("10 clips × 1 crop, mean of softmax") == 2
+    assert "mean and deviation of 2 results" in output.out
+    assert "unreadable: up/broken.mp4: this is not a video" in output.err
+
+
+def test_evaluate_speaks_json(checkpoints, video_folder, tmp_path, capsys):
+    groups = tmp_path / "groups.json"
+    groups.write_text('{"sideways": ["left", "right"]}')
+    words = ["--data", str(video_folder), "--groups", str(groups), "--leave-out-unreadable", "--json"]
+    assert main(["evaluate", "--model", str(checkpoints[0]), *words]) == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["num_videos"] == 9
+    assert facts["group_average_precision"].keys() == {"sideways"}
+
+
+def test_evaluate_takes_the_split_that_is_named(checkpoints, video_folder, tmp_path, capsys):
+    manifest = tmp_path / "videos.csv"
+    rows = [f"{video_folder}/{label}/{index}.mp4,{label},{split}"
+            for index, split in enumerate(("train", "val", "test")) for label in ("left", "right", "up")]  # fmt: skip
+    manifest.write_text("\n".join(["path,label,split", *rows]) + "\n")
+    words = ["evaluate", "--model", str(checkpoints[0]), "--data", str(manifest)]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["num_videos"] == 3
+    assert main([*words, "--split", "dev"]) == 2
+    assert "no split 'dev'; it has train, val, test" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "{model}", "--data", "nowhere"], "nowhere"),
+        (["--model", "nowhere", "--data", "{data}"], "the model 'nowhere' cannot be loaded"),
+        (["--model", "{model}", "{model}", "--data", "{data}", "--fold", "1", "2", "3"], "2 models and 3 folds"),
+        (["--model", "{model}", "--data", "{data}", "--errors", "raise"], "broken.mp4: this is not a video"),
+    ],
+)
+def test_evaluate_says_what_is_wrong(checkpoints, video_folder, capsys, words, message):
+    words = [word.format(model=checkpoints[0], data=video_folder) for word in words]
+    assert main(["evaluate", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_fuse_reads_the_folders_that_evaluate_wrote(results, tmp_path, capsys):
+    first, second = str(results / "1"), str(results / "2" / "scores.safetensors")
+    assert main(["fuse", first, second, "--output", str(tmp_path / "fused")]) == 0
+    assert "video Hit@1" in capsys.readouterr().out
+    fused = Scores.load(tmp_path / "fused" / "scores.safetensors")
+    parts = [np.exp(Scores.load(results / name / "scores.safetensors").video_log_probabilities()) for name in "12"]
+    np.testing.assert_allclose(np.exp(fused.video_log_probabilities()), sum(parts) / 2, rtol=1e-5)
+
+
+def test_fuse_weighs_and_learns(results, capsys):
+    files = [str(results / "1"), str(results / "2")]
+    assert main(["fuse", *files, "--method", "weighted", "--weights", "1", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["weights"] == [1, 2]
+    assert main(["fuse", *files, "--method", "svm", "--train", *files, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["fusion"] == "svm"
+
+
+def test_fuse_says_what_is_wrong(results, tmp_path, capsys):
+    assert main(["fuse", str(results / "1"), str(tmp_path / "none")]) == 2
+    assert "none: no such file of scores" in capsys.readouterr().err
+    assert main(["fuse", str(results / "1")]) == 2
+    assert "needs two or more" in capsys.readouterr().err

@@ -1,0 +1,128 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+from torch.testing import assert_close
+from transformers import AutoModelForVideoClassification
+
+from muybridge import AutoVideoProcessor, Protocol
+from muybridge.evaluation import PROBES, Features, extract_features, probe
+from muybridge.evaluation.probes import pooled, stage_features
+from muybridge.models import ARCHITECTURES
+
+NAMES = ["left", "right", "up", "down"]
+
+
+def make_features(seed: int, num_videos: int = 60, num_labels: int = 3) -> Features:
+    random = np.random.default_rng(seed)
+    labels = np.arange(num_videos) % num_labels
+    values = (random.normal(size=(num_videos, 8)) + 3 * np.eye(8)[labels]).astype(np.float32)
+    return Features(values, [f"{number}.mp4" for number in range(num_videos)], labels, NAMES, Protocol())
+
+
+@pytest.fixture
+def train():
+    return make_features(0)
+
+
+@pytest.fixture
+def test():
+    return make_features(1, 30)
+
+
+def test_the_svm_is_that_of_scikit_learn_on_normalised_features(train, test):
+    def unit(values):
+        return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+    reference = LinearSVC(C=0.5, random_state=0).fit(unit(train.values), train.labels)
+    logits = probe(train, test, "svm", cost=0.5).scores.logits[:, 0]
+    np.testing.assert_allclose(logits[:, :3], reference.decision_function(unit(test.values)), atol=1e-4)
+    assert (logits[:, 3] < logits[:, :3].min()).all()  # a label that no training video has
+
+
+def test_the_logistic_regression_is_that_of_scikit_learn_on_standardised_features(train, test):
+    mean, deviation = train.values.mean(axis=0), train.values.std(axis=0)
+    reference = LogisticRegression(max_iter=1000).fit((train.values - mean) / deviation, train.labels)
+    expected = reference.predict_proba((test.values - mean) / deviation)
+    logits = probe(train, test, "logistic").scores.logits[:, 0, :3]
+    np.testing.assert_allclose(torch.from_numpy(logits).softmax(dim=-1), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [0.07, 0.001, None])
+def test_neighbours_vote_with_the_exponential_of_their_cosine(train, test, temperature):
+    known, asked = (torch.nn.functional.normalize(torch.from_numpy(each.values).double()) for each in (train, test))
+    cosines, nearest = (asked @ known.T).topk(5)
+    weights = (cosines / temperature).softmax(dim=1) if temperature else torch.full_like(cosines, 1 / 5)
+    votes = torch.zeros(30, 3, dtype=torch.double).scatter_add_(1, torch.from_numpy(train.labels)[nearest], weights)
+    result = probe(train, test, "knn", num_neighbours=5, temperature=temperature)
+    assert_close(torch.from_numpy(result.scores.logits[:, 0, :3]).double().exp(), votes, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("classifier", PROBES)
+def test_every_classifier_learns_and_two_labels_are_enough(classifier):
+    train, test = make_features(0, num_labels=2), make_features(1, 30, num_labels=2)
+    assert probe(train, test, classifier).metrics["video_hit_at_1"] > 0.9
+
+
+def test_labels_of_test_and_training_are_matched_by_name(train, test):
+    turned = replace(test, labels=3 - test.labels, label_names=NAMES[::-1])
+    assert probe(train, turned).metrics == probe(train, test).metrics
+    with pytest.raises(ValueError, match="labels that the training data lack: in; the training data have left"):
+        probe(train, replace(test, label_names=["left", "right", "in"]))
+
+
+def test_an_unknown_classifier_lists_the_known_ones(train, test):
+    with pytest.raises(ValueError, match="'forest' is not known; known are svm, logistic, knn"):
+        probe(train, test, "forest")
+
+
+def test_features_are_those_of_the_model_averaged_over_views(checkpoints, videos):
+    features = extract_features(checkpoints[0], videos, "video-10x1")
+    model = AutoModelForVideoClassification.from_pretrained(checkpoints[0]).eval()
+    processor = AutoVideoProcessor.from_pretrained(checkpoints[0])
+    views = processor(videos[0].source, num_clips=10, num_frames=4, return_tensors="pt").pixel_values_videos
+    with torch.no_grad():
+        assert_close(torch.from_numpy(features.values[:1]), model.get_video_features(views), rtol=1e-4, atol=1e-5)
+    assert features.values.shape == (10, model.config.hidden_size)
+    assert features.unreadable.keys() == {"up/broken.mp4"}
+
+
+def test_an_unreadable_video_is_not_learned_from_and_counts_as_wrong(checkpoints, videos):
+    features = extract_features(checkpoints[0], videos)
+    result = probe(features, features, "knn", num_neighbours=1)
+    assert result.metrics["video_hit_at_1"] == 9 / 10
+    assert result.metrics["clip_hit_at_1"] is None
+    assert result.scores.unreadable.keys() == {"up/broken.mp4"}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
+def test_every_stage_of_every_architecture_gives_features(architecture):
+    torch.manual_seed(0)
+    model = architecture.classifier(architecture.tiny_config()).eval()
+    config = model.config
+    clips = torch.randn(2, config.num_frames, config.num_channels, config.image_size, config.image_size)
+    with torch.no_grad():
+        hidden = model.base_model(clips, output_hidden_states=True).hidden_states
+        for stage in range(len(model.get_stages())):
+            features = stage_features(model, stage)(clips)
+            assert features.shape[0] == 2
+            assert features.ndim == 2
+            if len(hidden) == len(model.get_stages()):
+                assert_close(features, pooled(hidden[stage], 2))
+
+
+def test_hidden_states_of_any_form_are_pooled():
+    maps = torch.randn(2, 5, 3, 4, 4)
+    assert_close(pooled(maps, 2), maps.mean(dim=(2, 3, 4)))
+    tokens = torch.randn(2, 7, 5)
+    assert_close(pooled((tokens, None), 2), tokens.mean(dim=1))
+    frames = torch.randn(2 * 6, 5, 4, 4)
+    assert_close(pooled(frames, 2), frames.reshape(2, 6, 5, 16).mean(dim=(1, 3)))
+
+
+def test_a_stage_that_is_not_there_is_named(checkpoints, videos):
+    with pytest.raises(ValueError, match="stage is 9; the model has 3 stages"):
+        extract_features(checkpoints[0], videos, stage=9)
