@@ -16,6 +16,7 @@ from muybridge.data import VideoRecords, load_videos
 from muybridge.data.formats import FORMATS
 from muybridge.evaluation import PROTOCOLS, Result, describe_splits, evaluate, over_splits
 from muybridge.evaluation.evaluate import loaded
+from muybridge.evaluation.groups import GROUPS, read_groups
 from muybridge.evaluation.views import process_state
 
 
@@ -29,7 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--fold", type=int, nargs="+", default=[1], help="which divisions of UCF101 or HMDB51 (%(default)s)"
     )
     parser.add_argument("--protocol", choices=PROTOCOLS, help="how a video is judged, if not as the checkpoint says")
-    parser.add_argument("--groups", metavar="FILE", help="JSON, {group: [label, …], …}: each group gets its mAP")
+    parser.add_argument(
+        "--groups",
+        metavar="FILE",
+        help=f"{', '.join(GROUPS)} or JSON, {{group: [label, …], …}}: each group gets its mAP",
+    )
     parser.add_argument("--output", metavar="DIR", help="where results, scores, tables and pictures go")
     parser.add_argument(
         "--batch-size", type=int, default=8, help="views that go through the model at once (%(default)s)"
@@ -67,7 +72,7 @@ def measure(arguments: argparse.Namespace, name: str, fold: int) -> Result:
         data,
         arguments.protocol,
         processor=processor,
-        groups=json.loads(Path(arguments.groups).read_text(encoding="utf-8")) if arguments.groups else None,
+        groups=read_groups(arguments.groups) if arguments.groups else None,
         unreadable_are_wrong=not arguments.leave_out_unreadable,
         provenance={"data": arguments.data, "split": arguments.split if data.splits else None, "fold": fold},
         batch_size=arguments.batch_size,

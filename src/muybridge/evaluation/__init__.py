@@ -4,7 +4,7 @@
 - `evaluate`: a model on videos becomes `scores`, of which a file is kept, and they become `results`; `views` is how
   every view goes through the network once, whatever the number of processes, and `provenance` what it ran on.
 - `fusion`: the scores of several models become one. `probes`: classifiers on a model's features.
-- `pictures`: confusion matrices and reliability diagrams.
+- `groups`: kinds of labels, each with its precision. `pictures`: confusion matrices and reliability diagrams.
 """
 
 from muybridge.evaluation.evaluate import evaluate, score
