@@ -134,18 +134,16 @@ def coverage(outside: Values, softness: Values) -> Values:
 
 
 def draw_appearance(generator: np.random.Generator) -> Appearance:
-    """A vivid sprite on a quiet background, one of them dark and the other bright."""
+    """A vivid sprite on a quiet and darker background."""
     shape = list(SHAPES)[generator.integers(len(SHAPES))]
-    is_dark = generator.random() < 0.5
     hue, step, background_hue = generator.random(3)
-    sprite_value = generator.uniform(0.75, 1.0) if is_dark else generator.uniform(0.3, 0.6)
-    background_value = generator.uniform(0.15, 0.35) if is_dark else generator.uniform(0.7, 0.9)
-    vivid = (colour(hue, 0.8, sprite_value), colour(hue + 0.2 + 0.6 * step, 0.7, sprite_value))
-    quiet = (colour(background_hue, 0.3, background_value), colour(background_hue + 0.1, 0.3, background_value - 0.12))
+    value = generator.uniform(0.2, 0.5)
+    vivid = (colour(hue, 0.8, 0.95), colour(hue + 0.2 + 0.6 * step, 0.8, 0.8))
+    quiet = (colour(background_hue, 0.5, value), colour(background_hue + 0.1, 0.5, value - 0.1))
     return Appearance(
         shape=shape,
         sprite=draw_texture(generator, generator.uniform(0.7, 1.1), 4.0, vivid),
-        outline=colour(hue, 0.1, 0.97 if is_dark else 0.1),
+        outline=colour(hue, 0.05, 1.0),
         background=draw_texture(generator, generator.uniform(0.15, 0.4), 1.5, quiet),
     )
 

@@ -21,8 +21,9 @@ CLASS_SETS: dict[str, tuple[str, ...]] = {
     "appearance": tuple(SHAPES),
 }
 
-SMALLEST_RADIUS, LARGEST_RADIUS = 0.11, 0.24  # of the picture's side
-POSITION_RADIUS = 0.5 - LARGEST_RADIUS  # the largest sprite stays whole, where the camera does
+# In the picture's sides. The largest sprites leave the picture by a little where they are farthest out.
+SMALLEST_RADIUS, LARGEST_RADIUS = 0.15, 0.36
+POSITION_RADIUS = 0.22
 
 # How far the camera goes in a clip at most: in the picture's sides, in turns, as a factor.
 CAMERA_PAN, CAMERA_ROLL, CAMERA_ZOOM = 0.12, 0.03, 1.12

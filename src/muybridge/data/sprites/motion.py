@@ -47,7 +47,8 @@ class Course(NamedTuple):
 Motion = Callable[[State, Course], State]
 
 RIGHT, DOWN = 1 + 0j, 1j
-REACHES = (0.5, 0.8)  # of a chord, of a turn, of the way from small to large: seen in a few frames, rarely two jumps
+REACHES = (0.5, 0.8)  # of a chord, or of the way from small to large: seen in a few frames, and never two jumps
+TURN = 0.5  # how much of a turn one reach is: at twice that, edges go so far in a frame that small networks lose them
 
 
 def draw_state(generator: np.random.Generator) -> State:
@@ -116,12 +117,12 @@ def orbit(state: State, course: Course) -> State:
 
 def grow_then_turn(state: State, course: Course) -> State:
     first, second = halves(course)
-    return turned(grown(state, first), course.spin * second)
+    return turned(grown(state, first), TURN * course.spin * second)
 
 
 def turn_then_grow(state: State, course: Course) -> State:
     first, second = halves(course)
-    return grown(turned(state, course.spin * first), second)
+    return grown(turned(state, TURN * course.spin * first), second)
 
 
 def halves(course: Course) -> tuple[Reals, Reals]:
@@ -134,8 +135,8 @@ EASY: dict[str, Motion] = {
     "right": lambda state, course: moved(state, course.reach * course.time, RIGHT),
     "up": lambda state, course: moved(state, course.reach * course.time, -DOWN),
     "down": lambda state, course: moved(state, course.reach * course.time, DOWN),
-    "clockwise": lambda state, course: turned(state, course.reach * course.time),
-    "anticlockwise": lambda state, course: turned(state, -course.reach * course.time),
+    "clockwise": lambda state, course: turned(state, TURN * course.reach * course.time),
+    "anticlockwise": lambda state, course: turned(state, -TURN * course.reach * course.time),
     "growing": lambda state, course: grown(state, course.reach * course.time),
     "shrinking": lambda state, course: grown(state, -course.reach * course.time),
 }
