@@ -4,7 +4,8 @@
 - `loading`: `load_videos`, which reads any of the `formats`.
 - `clips`: data sets of PyTorch that decode: `TrainingClips` and `EvaluationClips`. `streams`: the same for data that is
   not there in full.
-- `check`: what is wrong with a data set. `shards`: many small files become few large ones.
+- `check`: what is wrong with a data set. `shards`: many small files become few large ones, encoded anew by `encoding`.
+- `sprites`: clips made on the fly, in which the motion alone tells the class.
 """
 
 from muybridge.data.errors import DataError

@@ -169,7 +169,7 @@ def training_augmentation(
     """Random resized crop and mirror image, to the size that the processor's model takes.
 
     Where left and right make a difference, as in Something-Something, `flip_probability` must be 0. `jitter` holds
-    the arguments of `ColorJitter`; it is off by default, for it takes longer than all the rest, decoding included.
+    the arguments of `ColorJitter`; it is off by default, as in the papers of the classic networks.
     """
     settings = processor.settings({})
     size = exact_size(settings.crop_size if settings.do_center_crop else settings.size)
