@@ -14,6 +14,7 @@ class VideoMetadata:
 
     `num_frames` is the number of frames that decoding gives where `is_num_frames_exact`, and the header's or
     the duration's word otherwise. `fps` is the average over the video; it is None where nothing tells.
+    `rotation_degrees` is how far stored frames are turned counterclockwise to be displayed.
     """
 
     num_frames: int

@@ -248,6 +248,21 @@ def test_a_forked_child_reads_a_download_and_leaves_the_parent_alone(server: str
         assert torch.equal(reader.frames_at([31]), expected[[31]])
 
 
+def test_a_pass_begun_before_a_fork_says_that_it_cannot_go_on(clip: Path) -> None:
+    with VideoReader(clip, num_threads=2) as reader:
+        batches = reader.batches(4)
+        next(batches)
+        child = os.fork()
+        if child == 0:
+            try:
+                next(batches)
+            except RuntimeError:
+                os._exit(0)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert next(batches).shape == (4, 3, 48, 64)
+
+
 def test_a_file_object_says_that_it_cannot_cross_processes(clip: Path) -> None:
     message = "a file object cannot go to another process; pass its path or bytes"
     with clip.open("rb") as file, VideoReader(file) as reader, pytest.raises(TypeError, match=message):

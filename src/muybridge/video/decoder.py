@@ -101,6 +101,8 @@ class Decoder:
 
         With `wanted`, frames at other times that no frame leans on are passed over undecoded.
         """
+        if self.is_abandoned:
+            raise RuntimeError(f"{self.source.name}: a pass begun before a fork cannot go on in the child")
         while not self._ready:
             packet = next(self._packets, None)
             if packet is None:
