@@ -14,12 +14,12 @@ from typing import Any
 import av
 import numpy as np
 import torch
+from benchmarks.clips import write_realistic_clip
+from benchmarks.common import time_in_turn
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.clips import write_realistic_clip
-from benchmarks.common import time_in_turn
 from muybridge.data import VideoRecords, load_videos
 from muybridge.data.clips import TrainingClips, collate_clips
 from muybridge.data.encoding import Encoding
