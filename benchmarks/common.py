@@ -1,6 +1,6 @@
 """What the benchmarks share: the machine described, callables timed in turn, results written as JSON.
 
-Times are compared within one run alone: what is compared is timed in turn, A B A B, and the ratio is that of the medians.
+Times are compared within one run alone: what is compared is timed in turn, A B A B, and the ratio is of the medians.
 """
 
 import json

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from clips import moving_square, write_clip
 
+from clips import moving_square, write_clip
 from golden import Golden
 from muybridge.cards import parse_card
 from muybridge.cli import COMMANDS, main

@@ -11,8 +11,9 @@ Action = Literal["raise", "skip", "retry"]
 class VideoError(ValueError):
     """A video that cannot be read: which one, why, and where there is a remedy, what to do."""
 
-    def __init__(self, source: str, reason: str, remedy: str = "") -> None:
-        super().__init__(f"{source}: {reason}" + (f"; {remedy}" if remedy else ""))
+    def __init__(self, source: str, reason: str = "", remedy: str = "") -> None:
+        # A DataLoader makes a worker's error again from its message alone: then `source` is all of it.
+        super().__init__("".join([source, f": {reason}" if reason else "", f"; {remedy}" if remedy else ""]))
         self.source = source
         self.reason = reason
         self.remedy = remedy
