@@ -41,7 +41,7 @@ class VideoProcessorKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]
     resize_while_decoding: files are resized by the decoder's own scaler while it converts colours: faster on
         large frames, and not quite what resizing afterwards gives. On 12 clips of UCF101, HMDB51 and Kinetics, at
         three sizes, the two lie 1.2 of 255 levels apart on average, 99 % of the values within 11, single
-        ones up to 66. With False a file gives what its frames give as a tensor.
+        ones up to 31. With False a file gives what its frames give as a tensor.
     """
 
     frame_stride: int | float
