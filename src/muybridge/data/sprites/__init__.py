@@ -1,8 +1,8 @@
 """The procedural set: textured shapes over textured backgrounds, where only the motion tells the class.
 
-Infinite, made in about three milliseconds a clip of 16×64×64, the same for the same seed, with true optical flow, boxes and masks. No
-single frame tells the class, by construction: `motion` says why. In the set "appearance" it is the other way round: the
-shape is the class, and the motion is any.
+Infinite, the same for the same seed, made in about three milliseconds a clip of 16×64×64, with true optical flow, boxes
+and masks. No single frame tells the class, by construction: `motion` says why. In the set "appearance" it is the other
+way round: the shape is the class, and the motion is any.
 
 - `motion`: the classes of motion, as maps of a sprite's state. `appearance`: shapes, textures, colours.
 - `rendering`: a scene becomes frames, flow, boxes and masks.
