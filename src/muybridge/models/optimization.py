@@ -7,9 +7,11 @@ Three things are done, by pattern and whatever the architecture:
   otherwise oneDNN reorders them at every call, and torch leaves small convolutions to a slower kernel;
 - weights and activations become bfloat16 where the hardware multiplies it faster than float32.
 
-On two cores 98 % of the time is then spent in oneDNN's convolutions, at the rate of the largest matrix products.
-Folding the addition of a residual block into its last convolution, and computing k×1×1 convolutions as flat ones,
-were tried and gave less than 2 %.
+In residual networks of 18 layers 98 % of the time is then spent in oneDNN's convolutions, which are as fast as the
+processor's largest matrix products. Tried and left out: the addition of a residual block within its last convolution,
+and k×1×1 convolutions as flat ones (each gains less than 2 %); 8-bit convolutions (1.5 and 1.2 times faster than
+bfloat16, with 1 % difference of the logits where bfloat16 has 0.3 %; they need clips to calibrate on, and functions
+that torch is withdrawing).
 """
 
 import copy
