@@ -12,6 +12,7 @@ def text() -> str:
     model = architecture.classifier(architecture.tiny_config(protocol={"num_clips": 10, "num_crops": 3}))
     facts = CardFacts(
         title="A test: with a colon",
+        name="my-model",
         summary="What it is.",
         licence="mit",
         command="muybridge convert …",

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from muybridge.checkpoints import save_checkpoint
+from muybridge.checkpoints import move, save_checkpoint
 from muybridge.models import ARCHITECTURES
 
 
@@ -57,3 +57,18 @@ def test_a_kill_while_writing_leaves_no_half_checkpoint(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "model").exists()
+
+
+def test_a_checkpoint_takes_the_place_of_an_earlier_one(parts, tmp_path):
+    folder = save_checkpoint(tmp_path / "model", *parts)
+    save_checkpoint(folder, *parts[:2], "another card", replace=True)
+    assert (folder / "README.md").read_text() == "another card"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_the_earlier_one_comes_back_where_the_new_one_cannot_take_its_place(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "old").touch()
+    with pytest.raises(FileNotFoundError):
+        move(tmp_path / "not-there", tmp_path / "model")
+    assert (tmp_path / "model" / "old").exists()

@@ -19,12 +19,14 @@ class CardFacts:
     """What a card says beyond what the model itself tells."""
 
     title: str
+    name: str
     summary: str
     licence: str
     command: str
     papers: Sequence[Paper]
     datasets: Sequence[str] = ()
     numbers: Sequence[str] = ()
+    citation: str = ""
     sections: dict[str, str] = field(default_factory=dict)
 
 
@@ -38,19 +40,20 @@ def write_card(model: PreTrainedModel, facts: CardFacts) -> str:
         "datasets": list(facts.datasets),
     }
     sections = {
-        "Use": usage(model),
+        "Use": usage(facts.name),
         "Model": describe_model(model),
         **facts.sections,
         "Numbers": bullets(facts.numbers) or "None were measured for this checkpoint.",
         "Made with": f"```console\n{facts.command}\n```",
         "Papers": bullets([f"{paper.authors}: [{paper.title}]({paper.url}), {paper.year}." for paper in facts.papers]),
     }
+    if facts.citation:
+        sections["Citation"] = f"```bibtex\n{facts.citation}\n```"
     head = f"---\n{yaml.safe_dump(front_matter, sort_keys=False)}---\n\n# {facts.title}\n\n{facts.summary}\n"
     return head + "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
 
 
-def usage(model: PreTrainedModel) -> str:
-    name = model.config.name_or_path or "FOLDER_OR_NAME"
+def usage(name: str) -> str:
     return (
         "```python\nimport muybridge\nfrom transformers import pipeline\n\n"
         f'classify = pipeline("video-classification", model="{name}")\nprint(classify("clip.mp4"))\n```'

@@ -23,8 +23,8 @@ def save_checkpoint(
     With `replace` it takes the place of an earlier one.
     """
     folder = Path(folder)
-    if folder.exists() and not replace and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists already; choose another place or remove it")
+    if not replace:
+        refuse_existing(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -42,11 +42,20 @@ def save_checkpoint(
 
 
 def move(new: Path, folder: Path) -> None:
-    """Puts `new` at `folder`; what was there goes only when the new one stands."""
+    """Puts `new` at `folder`; what was there goes only when the new one stands, and comes back where it cannot."""
     if not folder.exists():
         new.replace(folder)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     folder.replace(old)
-    new.replace(folder)
+    try:
+        new.replace(folder)
+    except BaseException:
+        old.replace(folder)
+        raise
     shutil.rmtree(old)
+
+
+def refuse_existing(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} exists already; choose another place or remove it")

@@ -31,8 +31,8 @@ def source_rows() -> list[Row]:
         {
             "source": source.name,
             "architecture": source.architecture.title,
-            "trained on": ", ".join(source.datasets),
-            "licence": source.licence,
+            "trained on": ", ".join(source.recipe.datasets),
+            "licence": source.recipe.licence,
         }
         for source in SOURCES.values()
     ]

@@ -47,6 +47,20 @@ def test_convert_writes_a_complete_checkpoint(checkpoint):
     card = parse_card((checkpoint / "README.md").read_text())
     assert card["license"] == "bsd-3-clause"
     assert card["datasets"] == ["kinetics400"]
+    text = (checkpoint / "README.md").read_text()
+    assert "63.96 %" in text
+    assert "@inproceedings{tran2018closer" in text
+
+
+def test_a_card_claims_no_numbers_for_weights_with_other_labels(tmp_path):
+    tensors = Golden.load("torchvision_mc3_18").state_dict()
+    tensors |= {"fc.weight": torch.zeros(7, 512), "fc.bias": torch.zeros(7)}
+    torch.save(tensors, tmp_path / "weights.pth")
+    assert main(["convert", "torchvision/mc3_18", str(tmp_path / "weights.pth"), str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert parse_card(text)["license"] == "unknown"
+    assert "63.96" not in text
+    assert "kinetics" not in text
 
 
 def test_a_converted_saved_and_loaded_network_gives_the_logits_of_the_original(checkpoint):
@@ -116,8 +130,9 @@ def test_classify_prints_a_line_of_json_a_video_and_lists_the_unreadable(checkpo
     output = capsys.readouterr()
     results = [json.loads(line) for line in output.out.splitlines()]
     assert status == 1
-    assert [result["video"] for result in results] == [names[0], names[2]]
-    assert all(len(result["labels"]) == 5 for result in results)
+    assert [result["video"] for result in results] == names
+    assert [len(result.get("labels", [])) for result in results] == [5, 0, 5, 0]
+    assert "not a video" in results[1]["error"] or results[1]["error"]
     assert "broken.mp4" in output.err
     assert "none.mp4" in output.err
     assert "0.mp4" not in output.err.split("skipped:")[1]
@@ -145,7 +160,17 @@ def test_info_describes_a_model(checkpoint, capsys):
     assert facts["protocol"] == "5 clips × 1 crop, mean of softmax"
 
 
-@pytest.mark.parametrize("thing", ["none.mp4", "no/such-model"])
+def test_a_model_with_a_broken_config_is_named(checkpoint, clips, tmp_path, capsys):
+    config = json.loads((checkpoint / "config.json").read_text())
+    for change, message in (({"num_frame": 3}, "has no field 'num_frame'"), ({"num_frames": "3"}, "expected int")):
+        (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
+        assert main(["classify", str(clips / "0.mp4"), "--model", str(tmp_path)]) == 2
+        error = capsys.readouterr().err
+        assert str(tmp_path) in error
+        assert message in error
+
+
+@pytest.mark.parametrize("thing", ["none.mp4", "no/such-model", "no/model-2.5"])
 def test_info_names_what_is_not_there(thing, capsys):
     assert main(["info", thing]) == 2
     assert thing in capsys.readouterr().err

@@ -108,3 +108,14 @@ def test_weights_older_than_the_counter_of_batches_convert(r3d_18):
     model, reference = convert("torchvision/r3d_18", old), convert("torchvision/r3d_18", r3d_18)
     clip = torch.rand(1, 4, 3, 32, 32)
     assert_close(model(clip).logits, reference(clip).logits, rtol=0, atol=0)
+
+
+def test_what_is_not_a_tensor_is_named(r3d_18):
+    with pytest.raises(ConversionError, match="other things than tensors: epoch"):
+        convert("torchvision/r3d_18", {**r3d_18, "epoch": 3})
+
+
+def test_weights_with_other_labels_claim_nothing_of_the_published_ones(r3d_18):
+    assert convert("torchvision/r3d_18", r3d_18).config.protocol == {"num_clips": 5}
+    fine_tuned = {**r3d_18, "fc.weight": torch.zeros(7, 512), "fc.bias": torch.zeros(7)}
+    assert convert("torchvision/r3d_18", fine_tuned).config.protocol is None

@@ -77,11 +77,15 @@ def test_command_converts_the_file_of_the_recipe(recipe: dict[str, Any]):
 
 
 @each_recipe
-def test_licence_data_sets_and_labels_are_those_of_the_source(recipe: dict[str, Any]):
-    source = SOURCES[recipe["source"]]
-    assert recipe["licence"] == source.licence
-    assert recipe["datasets"] == list(source.datasets)
-    assert recipe.get("labels") == source.labels.get(recipe["num_labels"])
+def test_the_source_reads_its_own_recipe(recipe: dict[str, Any]):
+    known = SOURCES[recipe["source"]].recipe
+    assert (known.licence, known.datasets, known.labels) == (
+        recipe["licence"],
+        recipe["datasets"],
+        recipe.get("labels"),
+    )
+    assert known.get_paper().title == recipe["paper"]["title"]
+    assert len(known.get_numbers()) == len(recipe.get("results", []))
 
 
 @each_recipe

@@ -51,6 +51,25 @@ def test_labels_beside_the_tensors_are_found(tmp_path, labels):
     assert read_weights(tmp_path / "weights.pth").labels == ["walk", "run"]
 
 
+@pytest.mark.parametrize("value", [400, "walk", torch.tensor([0, 1])])
+def test_what_is_only_called_like_labels_is_passed_over(tmp_path, value):
+    torch.save({"state_dict": TENSORS, "classes": value}, tmp_path / "weights.pth")
+    assert read_weights(tmp_path / "weights.pth").labels is None
+
+
+@pytest.mark.parametrize("value", [{"a": "b"}, [1, 2]])
+def test_labels_that_are_no_names_are_refused(tmp_path, value):
+    torch.save({"state_dict": TENSORS, "classes": value}, tmp_path / "weights.pth")
+    with pytest.raises(ConversionError, match=r"'classes' in the file is not a list of names.*--labels"):
+        read_weights(tmp_path / "weights.pth")
+
+
+def test_metadata_that_is_not_json_is_refused(tmp_path):
+    save_file(TENSORS, tmp_path / "weights.safetensors", {"labels": "walk, run"})
+    with pytest.raises(ConversionError, match="are not JSON"):
+        read_weights(tmp_path / "weights.safetensors")
+
+
 class Bomb:
     def __reduce__(self):
         return os.mkdir, ("exploded",)

@@ -5,7 +5,6 @@ import json
 
 import pytest
 import torch
-from clips import moving_square, write_clip
 from torch.testing import assert_close
 from transformers import (
     AutoConfig,
@@ -17,6 +16,7 @@ from transformers import (
 )
 
 import muybridge
+from clips import moving_square, write_clip
 from muybridge.models import ARCHITECTURES
 from muybridge.models.inspection import count_gmacs, count_parameters
 
@@ -205,6 +205,24 @@ def test_outputs_come_as_a_tuple_when_asked_for(architecture):
     loss, logits = model(clips(model), labels=torch.tensor([0, 1]), return_dict=False)
     assert loss.shape == ()
     assert torch.equal(logits, model(clips(model)).logits)
+
+
+def test_a_config_that_asks_for_tuples_gets_them(architecture):
+    model = make(architecture, return_dict=False)
+    (logits,) = model(clips(model))
+    assert logits.shape == (2, 3)
+    assert model.get_video_features(clips(model)).shape == (2, model.config.hidden_size)
+
+
+def test_an_argument_that_is_not_known_is_refused(architecture):
+    model = make(architecture)
+    with pytest.raises(TypeError, match="output_hidden_state"):
+        model(clips(model), output_hidden_state=True)
+
+
+def test_a_single_view_keeps_its_logits(architecture):
+    model = make(architecture)
+    assert_close(model(clips(model)[:, None]).logits, model(clips(model)).logits)
 
 
 def test_the_model_compiles_without_a_break_in_its_graph(architecture):

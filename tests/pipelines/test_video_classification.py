@@ -1,12 +1,13 @@
 import itertools
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
-from clips import moving_square, write_clip
-from transformers import VideoMAEConfig, VideoMAEForVideoClassification
+from transformers import VideoMAEConfig, VideoMAEForVideoClassification, pipeline
 
+from clips import moving_square, write_clip
 from muybridge import AutoVideoProcessor, ErrorPolicy, VideoClassificationPipeline, VideoError, VideoProcessor
 from muybridge.models import ARCHITECTURES
 from muybridge.pipelines.prefetch import map_ahead
@@ -159,6 +160,73 @@ def test_a_person_needs_two_imports_and_one_line(folder):
     assert "not supported" not in done.stderr
 
 
+@pytest.mark.parametrize("function", ["softmax", "sigmoid", "none", None])
+def test_scores_are_those_of_the_pipeline_of_transformers(classify, folder, function):
+    stock = pipeline("video-classification", model=str(folder / "model"))
+    arguments = {} if function is None else {"function_to_apply": function}
+    for index in range(2):
+        assert_same(
+            classify(str(folder / f"{index}.mp4"), **arguments), stock(str(folder / f"{index}.mp4"), **arguments)
+        )
+
+
+def test_without_a_softmax_the_logits_of_views_are_averaged(classify, folder):
+    path = folder / "3.mp4"
+    processor = AutoVideoProcessor.from_pretrained(folder / "model")
+    views = processor(path, num_clips=3, return_tensors="pt").pixel_values_videos[0]
+    with torch.no_grad():
+        expected = classify.model(views).logits.mean(0)
+    for function, scored in (("none", expected), ("sigmoid", expected.sigmoid())):
+        labels = scores(classify(str(path), num_clips=3, function_to_apply=function))
+        assert [labels[name] for name in ("walk", "run", "jump")] == pytest.approx(scored.tolist(), abs=1e-5)
+
+
+def test_several_videos_in_one_tensor_are_not_taken_for_views_of_one(classify):
+    with pytest.raises(ValueError, match=r"\(2, 4, 3, 32, 32\)"):
+        classify(torch.zeros(2, 4, 3, 32, 32, dtype=torch.uint8))
+
+
+def test_every_second_frame_is_taken_in_the_words_of_transformers(classify, folder):
+    processor = AutoVideoProcessor.from_pretrained(folder / "model")
+    pixels = processor(folder / "3.mp4", frame_stride=2, return_tensors="pt").pixel_values_videos
+    with torch.no_grad():
+        expected = classify.model(pixels).logits.softmax(-1)[0]
+    labels = scores(classify(str(folder / "3.mp4"), frame_sampling_rate=2))
+    assert [labels[name] for name in ("walk", "run", "jump")] == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_a_model_is_loaded_in_the_precision_asked_for(folder):
+    classify = VideoClassificationPipeline(folder / "model", dtype=torch.bfloat16)
+    assert classify.model.dtype == torch.bfloat16
+    assert len(classify(folder / "0.mp4")) == 3
+
+
+def test_what_is_skipped_counts_when_its_turn_comes(folder):
+    policy = ErrorPolicy("skip")
+    classify = VideoClassificationPipeline(folder / "model", policy=policy, num_workers=3)
+    results = classify(iter([str(folder / "0.mp4"), *[str(folder / "broken.mp4")] * 3]))
+    assert next(results)
+    assert policy.num_skipped == 0
+    assert next(results) is None
+    assert policy.num_skipped == 1
+    results.close()
+
+
+def test_a_data_set_is_streamed(classify, folder):
+    class Paths(torch.utils.data.Dataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            if index >= len(self):
+                raise IndexError(index)
+            return str(folder / f"{index}.mp4")
+
+    results = classify(Paths())
+    assert iter(results) is results
+    assert len(list(results)) == 2
+
+
 def test_work_ahead_keeps_the_order_and_passes_errors_on():
     assert list(map_ahead(str, range(20), 3)) == [str(number) for number in range(20)]
     assert list(map_ahead(str, range(20), 0)) == [str(number) for number in range(20)]
@@ -166,3 +234,25 @@ def test_work_ahead_keeps_the_order_and_passes_errors_on():
     assert [next(results), next(results)] == [1, 0.5]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_what_was_begun_before_the_items_failed_comes_first():
+    def items():
+        yield 1
+        yield 2
+        raise OSError("no more")
+
+    for num_threads in (0, 1, 2, 5):
+        results = map_ahead(str, items(), num_threads)
+        assert [next(results), next(results)] == ["1", "2"]
+        with pytest.raises(OSError, match="no more"):
+            next(results)
+
+
+def test_work_that_is_not_wanted_any_more_is_not_begun():
+    done = []
+    results = map_ahead(lambda number: done.append(number) or number, itertools.count(), 2)
+    assert next(results) == 0
+    results.close()
+    assert len(done) <= 3
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("muybridge-decode")]

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from huggingface_hub.errors import StrictDataclassError
+
 # A module of this package for each command: `configure(parser)` and `run(arguments) -> exit status`.
 COMMANDS = {
     "check": "find what is corrupt, short, there twice or leaking in a data set",
@@ -48,10 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def named(name: str, load: Callable[[str], Loaded]) -> Loaded:
-    """`load(name)`, with the name in the message where there is no such model: transformers leaves it out."""
+    """`load(name)`, with the name in the message where it is not there or its config is broken."""
     try:
         return load(name)
-    except OSError as error:
+    except (OSError, TypeError, StrictDataclassError) as error:
         raise CommandError(f"the model {name!r} cannot be loaded: {error}") from error
 
 

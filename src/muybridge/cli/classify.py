@@ -49,8 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     for clip, labels in zip(
         arguments.clips, progress(pipeline(iter(arguments.clips)), len(arguments.clips)), strict=True
     ):
-        if labels is not None:
-            print_json(clip, labels) if arguments.json else print_table(clip, labels)
+        if arguments.json:
+            print_json({"video": clip, **({"labels": labels} if labels else {"error": policy.skipped[-1][1]})})
+        elif labels:
+            print_table(clip, labels)
     if policy.skipped:
         print(policy.report(), file=sys.stderr)
     return 1 if policy.skipped else 0
@@ -61,9 +63,9 @@ def progress(results: Iterator[Any], total: int) -> Iterator[Any]:
     return iter(tqdm(results, total=total, unit="video", disable=None if total > 1 else True))
 
 
-def print_json(clip: str, labels: list[dict[str, Any]]) -> None:
+def print_json(result: dict[str, Any]) -> None:
     with tqdm.external_write_mode():
-        print(json.dumps({"video": clip, "labels": labels}, ensure_ascii=False), flush=True)
+        print(json.dumps(result, ensure_ascii=False), flush=True)
 
 
 def print_table(clip: str, labels: list[dict[str, Any]]) -> None:

@@ -2,13 +2,16 @@
 
 import argparse
 import json
+import mimetypes
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import AutoConfig, AutoModelForVideoClassification
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+from transformers.utils import cached_file
 
 from muybridge.cards import parse_card
 from muybridge.cli import CommandError, named
@@ -22,9 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    path = Path(arguments.thing)
-    is_model = path.is_dir() or not (path.is_file() or path.suffix or "://" in arguments.thing)
-    facts = describe_model(arguments.thing) if is_model else describe_video(arguments.thing)
+    facts = describe_video(arguments.thing) if is_video(arguments.thing) else describe_model(arguments.thing)
     if arguments.json:
         json.dump(facts, sys.stdout, indent=2, ensure_ascii=False)
         print()
@@ -33,6 +34,12 @@ def run(arguments: argparse.Namespace) -> int:
     for name, value in facts.items():
         print(f"{name.replace('_', ' '):<{width}}  {value}")
     return 0
+
+
+def is_video(thing: str) -> bool:
+    """Whether it is a file, an address, or called like a video; a folder or any other name is a model."""
+    kind = mimetypes.guess_type(thing)[0] or ""
+    return not Path(thing).is_dir() and (Path(thing).is_file() or "://" in thing or kind.startswith("video/"))
 
 
 def describe_video(source: str) -> dict[str, Any]:
@@ -45,7 +52,8 @@ def describe_model(name: str) -> dict[str, Any]:
     config = named(name, AutoConfig.from_pretrained)
     if not hasattr(config, "get_protocol"):
         raise CommandError(f"{name} is a {config.model_type}, which is not one of Muybridge's architectures")
-    model = AutoModelForVideoClassification.from_config(config)
+    with torch.device("meta"):  # nothing but its size is wanted
+        model = AutoModelForVideoClassification.from_config(config)
     return {
         "model": name,
         "architecture": config.model_type,
@@ -55,11 +63,11 @@ def describe_model(name: str) -> dict[str, Any]:
         "labels": config.num_labels,
         "features": config.hidden_size,
         "protocol": str(config.get_protocol()) if config.protocol else "none is stated",
-        "licence": licence(Path(name)),
+        "licence": licence(name),
         "processor": type(AutoVideoProcessor.from_pretrained(name)).__name__,
     }
 
 
-def licence(folder: Path) -> str:
-    card = folder / "README.md"
-    return parse_card(card.read_text(encoding="utf-8"))["license"] if card.is_file() else "unknown: there is no card"
+def licence(name: str) -> str:
+    path = cached_file(name, "README.md", _raise_exceptions_for_missing_entries=False)
+    return parse_card(Path(path).read_text(encoding="utf-8"))["license"] if path else "unknown: there is no card"

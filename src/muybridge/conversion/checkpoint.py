@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForVideoClassification
 
 from muybridge.cards import CardFacts, write_card
-from muybridge.checkpoints import save_checkpoint
+from muybridge.checkpoints import refuse_existing, save_checkpoint
 from muybridge.conversion.converter import convert, get_source
 from muybridge.conversion.errors import ConversionError
 from muybridge.conversion.sources import Source
@@ -27,6 +27,7 @@ def convert_file(
 ) -> Path:
     """Writes the checkpoint of `weights` to `folder`. `verify` loads it again first and compares every output."""
     known = get_source(source)
+    refuse_existing(Path(folder))
     read = read_weights(weights)
     model = convert(source, read.state_dict, labels=labels or read.labels)
     processor = known.architecture.processor(**known.processor)
@@ -35,20 +36,36 @@ def convert_file(
         folder,
         model,
         processor,
-        write_card(model, card_facts(known, command)),
+        write_card(model, card_facts(known, command, model.config.num_labels, Path(folder).name)),
         check=(lambda partial: verify_checkpoint(partial, model)) if verify else None,
     )
 
 
-def card_facts(source: Source, command: str) -> CardFacts:
+def card_facts(source: Source, command: str, num_labels: int, name: str) -> CardFacts:
+    """What is known of the weights; of weights with other labels than the published ones, only whose network it is."""
+    recipe = source.recipe
+    if not source.is_published(num_labels):
+        return CardFacts(
+            title=f"The network of {source.name}, with {num_labels} labels",
+            name=name,
+            summary=f"Weights in the layout of {source.name}, converted tensor by tensor; what they were trained on is "
+            "not known to the converter.",
+            licence="unknown",
+            command=command,
+            papers=source.architecture.papers,
+        )
     return CardFacts(
-        title=source.name,
-        summary=f"Weights of [{source.name}]({source.homepage}), converted tensor by tensor.",
-        licence=source.licence,
-        command=command,
-        papers=source.architecture.papers,
-        datasets=source.datasets,
-        numbers=source.numbers,
+        title=recipe.title,
+        name=name,
+        summary=f"The weights that {source.name.partition('/')[0]} publishes as {recipe.file_name} at "
+        f"<{recipe.address}>, converted tensor by tensor.",
+        licence=recipe.licence,
+        command=recipe.command.strip(),
+        papers=[recipe.get_paper()],
+        datasets=recipe.datasets,
+        numbers=recipe.get_numbers(),
+        citation=recipe.citation.strip(),
+        sections={"Note": recipe.note},
     )
 
 

@@ -35,6 +35,10 @@ def convert(
     `labels` are the names of the classes in order; without them the source's own are taken where they are known.
     """
     known = get_source(source)
+    others = [name for name, value in state_dict.items() if not isinstance(value, Tensor)]
+    if others:
+        listed = ", ".join(map(str, others[:MAX_LISTED]))
+        raise ConversionError(f"the state dict holds other things than tensors: {listed}")
     model, tensors, problems = fit(known, unwrap(state_dict))
     if problems:
         raise ConversionError(describe(known, state_dict, problems))
@@ -89,8 +93,8 @@ def describe(source: Source, state_dict: Mapping[str, Tensor], problems: Sequenc
 
 def set_labels(model: VideoForClassification, source: Source, labels: Sequence[str] | None) -> None:
     num_labels = model.config.num_labels
-    if labels is None and num_labels in source.labels:
-        labels = read_labels(source.labels[num_labels])
+    if labels is None and source.is_published(num_labels) and source.recipe.labels:
+        labels = read_labels(source.recipe.labels)
     if labels is None:
         return
     if len(labels) != num_labels:

@@ -15,10 +15,6 @@ SOURCES = [
             (r"^classifier\.", "fc8."),
         ],
         classifier="fc8.weight",
-        licence="mit",
-        homepage="https://github.com/DavideA/c3d-pytorch",
-        datasets=["sports1m"],
-        labels={487: "sports1m"},
         processor={"size": {"height": 112, "width": 200}},
     )
 ]

@@ -60,9 +60,6 @@ def source(name: str, depth: int, fields: Mapping[str, Any]) -> Source:
         fields={"block": block, "depths": depths, "stem_frames": 7, "is_stem_pooled": True, **fields},
         renames=renames(block, "stem_mid_channels" in fields),
         classifier="fc.weight",
-        licence="mit",
-        homepage="https://github.com/kenshohara/3D-ResNets-PyTorch",
-        datasets=["kinetics700"],
         processor={
             "size": {"shortest_edge": 112},
             "image_mean": [0.4345, 0.4051, 0.3775],

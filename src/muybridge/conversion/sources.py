@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from muybridge.conversion.recipe import Recipe, load_recipe
 from muybridge.models import ARCHITECTURES, VideoArchitecture
 from muybridge.models.base import VideoConfig
 
@@ -19,9 +20,8 @@ class Source:
 
     `fields` are the config fields of our network, `infer` those that only the tensors tell. `renames` are regular
     expressions and their replacements that, applied in turn, make the project's name of a tensor from ours.
-    `classifier` is the project's tensor with one row a label; `labels` names a known list by the number of labels,
-    where the order in which the project trained on them is certain. `processor` holds what differs from the
-    architecture's processor.
+    `classifier` is the project's tensor with one row a label. `protocol` is how the project measured what it says of
+    its weights, `processor` what differs from the architecture's processor.
     """
 
     name: str
@@ -29,17 +29,22 @@ class Source:
     fields: Mapping[str, Any]
     renames: Renames
     classifier: str
-    licence: str
-    homepage: str
-    datasets: Sequence[str]
-    numbers: Sequence[str] = ()
-    labels: Mapping[int, str] = field(default_factory=dict)
+    protocol: Mapping[str, Any] | None = None
     processor: Mapping[str, Any] = field(default_factory=dict)
     infer: Callable[[Mapping[str, Tensor]], dict[str, Any]] | None = None
 
     @property
     def architecture(self) -> VideoArchitecture:
         return ARCHITECTURES[self.architecture_name]
+
+    @property
+    def recipe(self) -> Recipe:
+        """Where the published weights are, and what is known of them."""
+        return load_recipe(self.name)
+
+    def is_published(self, num_labels: int) -> bool:
+        """Whether weights with so many labels can be the published ones: others were trained on something else."""
+        return num_labels == self.recipe.num_labels
 
     def original_name(self, name: str) -> str:
         """The project's name for our tensor `name`."""
@@ -49,4 +54,5 @@ class Source:
 
     def config(self, state_dict: Mapping[str, Tensor], num_labels: int) -> VideoConfig:
         inferred = self.infer(state_dict) if self.infer else {}
-        return self.architecture.config(**self.fields, **inferred, num_labels=num_labels)
+        protocol = self.protocol if self.is_published(num_labels) else None
+        return self.architecture.config(**self.fields, **inferred, protocol=protocol, num_labels=num_labels)

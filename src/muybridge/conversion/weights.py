@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ def read_weights(path: str | Path) -> Weights:
     if not path.is_file():
         raise ConversionError(f"{path}: no such file")
     content = read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
-    labels = next((as_labels(content[key]) for key in LABEL_KEYS if key in content), None)
+    labels = next((as_labels(key, content[key]) for key in LABEL_KEYS if is_label_table(content.get(key))), None)
     nested = next((content[key] for key in STATE_DICT_KEYS if isinstance(content.get(key), Mapping)), content)
     tensors = {name: value for name, value in nested.items() if isinstance(value, Tensor)}
     if not tensors:
@@ -42,14 +43,22 @@ def read_weights(path: str | Path) -> Weights:
     return Weights(unwrap(tensors), labels)
 
 
+def is_label_table(value: Any) -> bool:
+    """Whether a value under a name like `classes` means labels: often it is their number, or those of some clips."""
+    return isinstance(value, Mapping | list | tuple)
+
+
 def read_safetensors(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            content: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            content: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dictionary
             metadata = file.metadata() or {}
     except SafetensorError as error:
         raise ConversionError(f"{path}: not a whole safetensors file ({error})") from error
-    return content | {key: json.loads(metadata[key]) for key in LABEL_KEYS if key in metadata}
+    try:
+        return content | {key: json.loads(metadata[key]) for key in LABEL_KEYS if key in metadata}
+    except json.JSONDecodeError as error:
+        raise ConversionError(f"{path}: the labels in its metadata are not JSON ({error})") from error
 
 
 def read_torch(path: Path) -> dict[str, Any]:
@@ -60,7 +69,7 @@ def read_torch(path: Path) -> dict[str, Any]:
             f"{path}: holds more than tensors and plain values, and to read that would run code from the file "
             f"({first_line(error)}). Open it where you trust it and save its state_dict alone"
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
+    except (RuntimeError, EOFError, ValueError, OSError, LookupError, AssertionError, struct.error) as error:
         raise ConversionError(f"{path}: not a whole PyTorch file ({first_line(error)})") from error
     if not isinstance(content, Mapping):
         raise ConversionError(f"{path}: holds a {type(content).__name__}, not a dictionary of tensors")
@@ -80,10 +89,14 @@ def unwrap(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def as_labels(value: Mapping[Any, Any] | Sequence[str]) -> list[str]:
+def as_labels(key: str, value: Any) -> list[str]:
     """Names in index order, from a list, an index → name table or a name → index table."""
-    if not isinstance(value, Mapping):
-        return [str(name) for name in value]
-    if all(isinstance(index, int) for index in value.values()):
+    if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(name, str) for name in value):
+        return list(value)
+    if isinstance(value, Mapping) and all(isinstance(index, int) for index in value.values()):
         return [str(name) for name, _ in sorted(value.items(), key=lambda item: item[1])]
-    return [str(name) for _, name in sorted(value.items(), key=lambda item: int(item[0]))]
+    if isinstance(value, Mapping) and all(str(index).isdigit() for index in value):
+        return [str(name) for _, name in sorted(value.items(), key=lambda item: int(item[0]))]
+    raise ConversionError(
+        f"{key!r} in the file is not a list of names, nor a table of names and numbers; pass --labels"
+    )

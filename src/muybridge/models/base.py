@@ -31,11 +31,14 @@ TRANSFORMERS_KEYS = frozenset(
         "_experts_implementation_internal",
         "_name_or_path",
         "attn_implementation",
+        "auto_map",
         "experts_implementation",
         "model_type",
         "name_or_path",
         "num_labels",
         "output_attentions",
+        "per_layer_config",
+        "quantization_config",
         "torch_dtype",
         "use_cache",  # the Trainer sets it
     }
@@ -100,8 +103,11 @@ def get_aggregation(config: PreTrainedConfig) -> str:
 def average_views(logits: Tensor, aggregation: str) -> Tensor:
     """The logits of a video (B, L) from those of its views (B, V, L).
 
-    With `aggregation="softmax"` the probabilities are averaged: softmax of the result is their mean.
+    With `aggregation="softmax"` the probabilities are averaged: softmax of the result is their mean. A single view
+    keeps its logits.
     """
+    if logits.shape[1] == 1:
+        return logits[:, 0]
     if aggregation == "logits":
         return logits.mean(dim=1)
     num_views = torch.tensor(logits.shape[1], dtype=logits.dtype, device=logits.device)
@@ -137,12 +143,14 @@ class VideoPreTrainedModel(PreTrainedModel):
 
     def get_stages(self) -> list[nn.Module]:
         """The trunk's stages from input to output: what freezing, layer-wise rates and visualisation go by."""
+        if self.base_model is self:
+            raise NotImplementedError(f"{type(self).__name__} is a trunk, and must list its stages")
         return self.base_model.get_stages()
 
     def get_video_features(self, pixel_values_videos: Tensor) -> Tensor:
         """Features (B, D) of videos (B, T, C, H, W), or of views (B, V, T, C, H, W), averaged."""
         flat, num_views = flatten_views(pixel_values_videos)
-        features = self.base_model(flat).pooler_output
+        features = self.base_model(flat, return_dict=True).pooler_output
         return features if num_views is None else features.unflatten(0, (-1, num_views)).mean(dim=1)
 
     def keeps_hidden_states(self, is_asked_for: bool | None) -> bool:
@@ -202,16 +210,19 @@ class VideoForClassification(VideoPreTrainedModel):
         pixel_values_videos: Tensor,
         labels: Tensor | None = None,
         output_hidden_states: bool | None = None,
-        **loss_arguments: Any,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> ImageClassifierOutputWithNoAttention:
-        """Logits (B, L) of videos (B, T, C, H, W), or of views (B, V, T, C, H, W) averaged as the protocol says."""
+        """Logits (B, L) of videos (B, T, C, H, W), or of views (B, V, T, C, H, W) averaged as the protocol says.
+
+        `num_items_in_batch` is how many clips the Trainer accumulates gradients over.
+        """
         flat, num_views = flatten_views(pixel_values_videos)
-        outputs = self.base_model(flat, output_hidden_states=output_hidden_states)
+        outputs = self.base_model(flat, output_hidden_states=output_hidden_states, return_dict=True)
         # Scores are float32 whatever the weights are: softmax and its mean need the digits.
         logits = self.classifier(self.dropout(outputs.pooler_output)).float()
         if num_views is not None:
             logits = average_views(logits.unflatten(0, (-1, num_views)), get_aggregation(self.config))
         loss = None
         if labels is not None:
-            loss = self.loss_function(labels, logits, self.config, **loss_arguments)
+            loss = self.loss_function(labels, logits, self.config, num_items_in_batch=num_items_in_batch)
         return ImageClassifierOutputWithNoAttention(loss=loss, logits=logits, hidden_states=outputs.hidden_states)

@@ -33,6 +33,7 @@ def write_checkpoint(
     """Writes the checkpoint, in the place of an earlier one of the same run."""
     facts = CardFacts(
         title=folder.parent.name,
+        name=str(folder),
         summary=f"Trained on {', '.join(settings.data)}, from {settings.model}.",
         licence=settings.licence or "unknown",
         command="muybridge train " + " ".join(command_words(settings)),
