@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from muybridge.models import ARCHITECTURES
 from muybridge.training import TrainingSettings
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "ACCELERATE_USE_CPU": "true"}
 NUM_CLIPS = 24
 
 

@@ -116,6 +116,6 @@ class TrainingSettings:
 
     def changes_from(self, earlier: "TrainingSettings") -> list[str]:
         """What differs from the settings of a run that this one continues, as far as it matters to the weights."""
-        before, now = asdict(earlier), asdict(self)
+        before, now = (json.loads(json.dumps(asdict(settings))) for settings in (earlier, self))  # lists, not tuples
         names = [name for name in now if name not in FREE_TO_CHANGE and before[name] != now[name]]
         return [f"{name}: {before[name]!r} is now {now[name]!r}" for name in names]
