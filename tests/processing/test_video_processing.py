@@ -4,6 +4,7 @@ import functools
 import io
 import json
 import threading
+from fractions import Fraction
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -268,6 +269,22 @@ def test_files_are_resampled_from_their_own_rate(clip):
     assert metadata.fps == pytest.approx(30, rel=0.01)
     assert metadata.frames_indices == [5, 8, 11, 14]
     assert (metadata.total_num_frames, metadata.height, metadata.width) == (20, 36, 48)
+
+
+def test_a_file_of_a_variable_rate_is_resampled_by_its_times(tmp_path):
+    """30 frames in 0.3 s, then 30 in 3 s; at 5 frames a second, 2 lie in the first part."""
+    times = [*range(0, 300, 10), *range(300, 3300, 100)]
+    frames = moving_square(num_frames=60, height=36, width=48)
+    path = write_clip(tmp_path / "clip.mkv", frames, times=times, time_base=Fraction(1, 1000))
+    expected = [0, 20, *range(31, 60, 2)]
+
+    def taken(**arguments):
+        batch = SmallProcessor()(path, fps=5, return_metadata=True, **arguments)
+        return batch["video_metadata"][0].frames_indices
+
+    assert taken(num_frames=None) == expected
+    assert taken(num_frames=16, sampling="dense", num_clips=2)[0] == expected[:16]
+    assert taken(num_frames=2, sampling="dense", num_clips=2) == [[0, 20], [57, 59]]
 
 
 def test_only_the_frames_that_a_view_needs_are_decoded_once(clip):

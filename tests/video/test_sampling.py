@@ -1,5 +1,6 @@
 """Samplers against a second formulation, in plain Python."""
 
+import math
 from fractions import Fraction
 from itertools import product
 
@@ -10,10 +11,12 @@ import torch
 from muybridge.types import Clip
 from muybridge.video import (
     at_fps,
+    at_times,
     consecutive_clips,
     dense,
     random_clip,
     regular_clips,
+    regular_clips_at_times,
     segments,
     uniform,
 )
@@ -139,6 +142,66 @@ def test_resampled_clip_has_the_length_asked_for() -> None:
     assert clip.indices[0] + clip.indices[-1] in (298, 299)
 
 
+RATES = [Fraction(30000, 1001), Fraction(25), Fraction(30), Fraction(24)]
+
+
+@pytest.mark.parametrize("video_fps", RATES)
+@pytest.mark.parametrize("fps", [*RATES, Fraction(15), Fraction(10), Fraction(1, 2)])
+@pytest.mark.parametrize("total", [1, 2, 59, 301])
+def test_at_a_constant_rate_times_give_what_the_rate_gives(video_fps: Fraction, fps: Fraction, total: int) -> None:
+    edges = np.array([float(number / video_fps) for number in range(total + 1)])
+    whole = at_fps(total=total, video_fps=float(video_fps), fps=float(fps))
+    check_clip(at_times(edges_seconds=edges, fps=float(fps)), total, whole.indices.tolist())
+    for num_clips, stride in product([1, 2, 5], [1, 3]):
+        views = {"num_clips": num_clips, "num_frames": 8}
+        expected = regular_clips(total=total, stride=float(stride * video_fps / fps), **views)
+        clips = regular_clips_at_times(edges_seconds=edges, fps=float(fps), stride=stride, **views)
+        for clip, other in zip(clips, expected, strict=True):
+            assert clip.indices.tolist() == other.indices.tolist()
+            assert clip.mask.tolist() == other.mask.tolist()
+
+
+@pytest.mark.parametrize("total", [59, 60, 61, 301])
+def test_times_rounded_to_milliseconds_change_nothing(total: int) -> None:
+    """An average of rounded times is a little off: half of 29.995 frames a second is every frame but one too early."""
+    edges = np.array([round(1000 * number / 30) / 1000 for number in range(total + 1)])
+    check_clip(at_times(edges_seconds=edges, fps=15), total, list(range(0, total, 2)))
+    for clip in regular_clips_at_times(edges_seconds=edges, fps=15, num_clips=7, num_frames=8):
+        assert set(np.diff(clip.indices)) == {2}
+
+
+def on_display(times: list[Fraction], end: Fraction, moment: Fraction) -> int:
+    """The frame on display, or the number of frames after the end."""
+    return len(times) if moment >= end else sum(time <= moment for time in times) - 1
+
+
+FAST_THEN_SLOW = [Fraction(number, 100) for number in range(30)] + [
+    Fraction(3, 10) + Fraction(number, 10) for number in range(30)
+]
+END = Fraction(33, 10)
+
+
+@pytest.mark.parametrize("fps", [Fraction(5), Fraction(7), Fraction(30), Fraction(200)])
+def test_a_variable_rate_is_resampled_by_the_times_of_display(fps: Fraction) -> None:
+    edges = np.array([*FAST_THEN_SLOW, END], dtype=np.float64)
+    clip = at_times(edges_seconds=edges, fps=float(fps))
+    assert len(clip) == math.ceil(END * fps)
+    check_clip(clip, 60, [on_display(FAST_THEN_SLOW, END, place / fps) for place in range(len(clip))])
+
+
+@pytest.mark.parametrize(("num_clips", "num_frames"), combinations([1, 2, 3], [4, 8, 17, 40]))
+def test_clips_of_a_variable_rate_lie_evenly_in_time(num_clips: int, num_frames: int) -> None:
+    edges = np.array([*FAST_THEN_SLOW, END], dtype=np.float64)
+    clips = regular_clips_at_times(edges_seconds=edges, fps=10, stride=2, num_clips=num_clips, num_frames=num_frames)
+    length = Fraction(num_frames - 1, 5)
+    last_start = max((time for time in FAST_THEN_SLOW if time + length < END), default=Fraction(0))
+    shares = [Fraction(1, 2)] if num_clips == 1 else [Fraction(index, num_clips - 1) for index in range(num_clips)]
+    for clip, share in zip(clips, shares, strict=True):
+        start = FAST_THEN_SLOW[on_display(FAST_THEN_SLOW, END, share * last_start)]
+        wanted = [on_display(FAST_THEN_SLOW, END, start + Fraction(place, 5)) for place in range(num_frames)]
+        check_clip(clip, 60, wanted)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -150,6 +213,8 @@ def test_resampled_clip_has_the_length_asked_for() -> None:
         (lambda: regular_clips(total=4, num_clips=0, num_frames=2), "num_clips is 0"),
         (lambda: consecutive_clips(total=4, num_frames=2, step=0), "step is 0"),
         (lambda: at_fps(total=4, video_fps=0.0, fps=15), "video_fps is 0.0; it must be a positive number"),
+        (lambda: at_times(edges_seconds=np.zeros(1), fps=15), "it must begin with 0 and rise, with one edge more"),
+        (lambda: at_times(edges_seconds=np.arange(3), fps=0), "fps is 0; it must be a positive number"),
     ],
 )
 def test_errors_name_the_argument_and_what_is_allowed(call, message: str) -> None:

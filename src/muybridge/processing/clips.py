@@ -12,18 +12,34 @@ from muybridge.types import Clip
 from muybridge.video import sampling
 
 
-def choose_clips(total: int, video_fps: float | None, settings: SimpleNamespace) -> list[Clip]:
+def choose_clips(
+    total: int,
+    video_fps: float | None,
+    settings: SimpleNamespace,
+    edges_seconds: NDArray[np.float64] | None = None,
+) -> list[Clip]:
     """The `num_clips` clips of a video of `total` frames; a video taken whole is one clip.
 
-    A video whose rate is None is taken to have the rate that is asked for.
+    Frames are resampled by the times of their display, where `edges_seconds` tells these (`sampling.at_times`), and
+    by the video's rate elsewhere. A video whose rate is None is taken to have the rate that is asked for.
     """
     if not settings.do_sample_frames or (settings.num_frames is None and settings.fps is None):
         return [whole_clip(total)]
     if settings.fps is not None and settings.fps <= 0:
         raise ValueError(f"fps is {settings.fps}; it must be positive, or None for the video's own")
     if settings.num_frames is None:
+        if edges_seconds is not None:
+            return [sampling.at_times(edges_seconds=edges_seconds, fps=settings.fps)]
         return [sampling.at_fps(total=total, video_fps=video_fps or settings.fps, fps=settings.fps)]
     if settings.sampling == "dense":
+        if settings.fps and edges_seconds is not None:
+            return sampling.regular_clips_at_times(
+                edges_seconds=edges_seconds,
+                fps=settings.fps,
+                num_clips=settings.num_clips,
+                num_frames=settings.num_frames,
+                stride=settings.frame_stride,
+            )
         rate_ratio = video_fps / settings.fps if video_fps and settings.fps else 1
         return sampling.regular_clips(
             total=total,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from PIL.Image import Resampling
 from torch import Tensor
@@ -142,7 +143,8 @@ def _sample_frames(frames: Tensor, settings: SimpleNamespace, known_fps: float |
 def _sample_file(reader: VideoReader, settings: SimpleNamespace) -> SampledVideo:
     total = len(reader)  # what makes the reader's metadata exact
     known = reader.metadata
-    clips = choose_clips(total, known.fps, settings)
+    edges_seconds = np.append(reader.frame_seconds, float(reader.index.duration_seconds))
+    clips = choose_clips(total, known.fps, settings, edges_seconds)
     needed, shared = shared_frames(clips)
     metadata = VideoMetadata(
         total,

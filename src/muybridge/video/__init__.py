@@ -10,26 +10,28 @@
 from muybridge.video.errors import ErrorPolicy, VideoError
 from muybridge.video.reader import VideoReader
 from muybridge.video.sampling import (
-    SAMPLERS,
     at_fps,
+    at_times,
     consecutive_clips,
     dense,
     random_clip,
     regular_clips,
+    regular_clips_at_times,
     segments,
     uniform,
 )
 
 __all__ = [
-    "SAMPLERS",
     "ErrorPolicy",
     "VideoError",
     "VideoReader",
     "at_fps",
+    "at_times",
     "consecutive_clips",
     "dense",
     "random_clip",
     "regular_clips",
+    "regular_clips_at_times",
     "segments",
     "uniform",
 ]

@@ -6,7 +6,6 @@ reaches past the end of the video repeats the last frame, and its mask is False 
 """
 
 import math
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -107,22 +106,59 @@ def at_fps(
     return dense(total=total, num_frames=num_frames, stride=stride, start=start)
 
 
-#: One dict for the command line and for configs: the samplers that give one clip of a fixed number of frames.
-SAMPLERS: dict[str, Callable[..., Clip]] = {
-    "uniform": uniform,
-    "dense": dense,
-    "segments": segments,
-    "random": random_clip,
-    "fps": at_fps,
-}
+def at_times(*, edges_seconds: NDArray[np.float64], fps: float) -> Clip:
+    """All of a video of any rate as a camera of `fps` would have taken it: what is on display at `k / fps` seconds.
+
+    Frame i is on display from `edges_seconds[i]` to `edges_seconds[i + 1]`; the first edge is 0.
+    """
+    _check_edges(edges_seconds)
+    _check_rates(fps=fps)
+    num_frames = max(1, math.ceil((edges_seconds[-1] - _tolerance_seconds(edges_seconds)) * fps))
+    return _on_display(edges_seconds, np.arange(num_frames) / fps)
+
+
+def regular_clips_at_times(
+    *, edges_seconds: NDArray[np.float64], fps: float, num_clips: int, num_frames: int, stride: float = 1
+) -> list[Clip]:
+    """`regular_clips` of a video of any rate: frame k is on display `k × stride / fps` seconds after the clip's first.
+
+    The clips lie evenly in time, a single one in the middle. The edges are those of `at_times`.
+    """
+    _check_edges(edges_seconds)
+    _check_counts(num_clips=num_clips, num_frames=num_frames)
+    _check_rates(fps=fps, stride=stride)
+    offsets = np.arange(num_frames) * stride / fps
+    latest = edges_seconds[-1] - offsets[-1] - _tolerance_seconds(edges_seconds)
+    last_start = edges_seconds[max(0, np.searchsorted(edges_seconds[:-1], latest) - 1)]
+    shares = np.arange(num_clips) / (num_clips - 1) if num_clips > 1 else np.array([0.5])
+    starts = edges_seconds[_on_display(edges_seconds, last_start * shares).indices]
+    return [_on_display(edges_seconds, start + offsets) for start in starts]
+
 
 TOLERANCE = 1e-6  # 0.3 / 0.1 is 2.9999999999999996: a stride that is whole but for rounding must not lose a frame
+MAX_TICK_SECONDS = 0.001  # Matroska's clock, the coarsest that rounds the times of frames
 
 
 def _offsets(num_frames: int, stride: float) -> NDArray[np.int64]:
     if not (stride > 0 and math.isfinite(stride)):
         raise ValueError(f"stride is {stride}; it must be a positive number")
     return np.floor(np.arange(num_frames) * stride + TOLERANCE).astype(np.int64)
+
+
+def _on_display(edges_seconds: NDArray[np.float64], moments_seconds: NDArray[np.float64]) -> Clip:
+    """The frame on display at each moment; the last one is held after the end."""
+    moments = moments_seconds + _tolerance_seconds(edges_seconds)
+    return Clip.held(np.searchsorted(edges_seconds, moments, side="right") - 1, len(edges_seconds) - 1)
+
+
+def _tolerance_seconds(edges_seconds: NDArray[np.float64]) -> float:
+    """How far a frame's time may lie behind the moment that it stands for.
+
+    At a constant rate frames lie equally far apart, or a tick more or less where the file's clock rounds them.
+    """
+    distances = np.diff(edges_seconds[:-1])  # the last frame's duration may be a guess
+    spread = float(np.ptp(distances)) if len(distances) else 0.0
+    return min(spread, MAX_TICK_SECONDS) + TOLERANCE
 
 
 def _last_start(total: int, offsets: NDArray[np.int64]) -> int:
@@ -140,7 +176,14 @@ def _check_counts(**counts: int) -> None:
             raise ValueError(f"{name} is {value}; it must be 1 or more")
 
 
+def _check_edges(edges_seconds: NDArray[np.float64]) -> None:
+    if len(edges_seconds) < 2 or edges_seconds[0] != 0 or np.any(np.diff(edges_seconds) < 0):
+        raise ValueError(
+            f"edges_seconds is {edges_seconds}; it must begin with 0 and rise, with one edge more than there are frames"
+        )
+
+
 def _check_rates(**rates: float) -> None:
     for name, value in rates.items():
         if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{name} is {value}; it must be a positive number of frames per second")
+            raise ValueError(f"{name} is {value}; it must be a positive number")
