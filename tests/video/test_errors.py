@@ -2,9 +2,11 @@
 
 import pickle
 import random
+import struct
 from pathlib import Path
 
 import pytest
+import torch
 
 from clips import moving_square, write_clip, write_sound
 from muybridge.video import ErrorPolicy, VideoError, VideoReader
@@ -75,6 +77,26 @@ def test_a_truncated_file_is_recognised_wherever_it_is_cut(suffix: str, tmp_path
         path.write_bytes(data[: len(data) * percent // 100])
         with pytest.raises(VideoError, match=r"cut\."):
             read_all(path)
+
+
+@pytest.mark.parametrize("kind", [b"XMP_", b"\xa9abc", b"free"])
+def test_a_file_with_a_box_of_any_kind_before_its_headers_is_not_called_truncated(kind: bytes, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", FRAMES)
+    data = path.read_bytes()
+    moov = data.index(b"moov") - 4
+    path.write_bytes(data[:moov] + (16).to_bytes(4, "big") + kind + bytes(8) + data[moov:])
+    assert read_all(path) == len(FRAMES)
+
+
+def test_a_header_that_says_less_than_nothing_is_not_believed(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", FRAMES)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"\x44\x89\x88") + 3  # the duration, a number of 8 bytes
+    data[place : place + 8] = struct.pack(">d", -5000.0)
+    path.write_bytes(data)
+    with VideoReader(path) as reader:
+        assert (reader.metadata.num_frames, reader.metadata.duration_seconds) == (0, None)
+        assert len(reader) == len(FRAMES)
 
 
 @pytest.mark.parametrize("suffix", [".ts", ".mpg"])
@@ -156,6 +178,14 @@ def test_skip_counts_and_lists_what_it_left_out() -> None:
     assert policy.num_skipped == 1
     assert policy.skipped == [("b.mp4", "the file is empty")]
     assert policy.report() == "1 video was skipped:\n  b.mp4: the file is empty"
+
+
+def test_what_has_no_name_is_noted_by_that_of_the_error() -> None:
+    policy = ErrorPolicy("skip")
+    for source in (b"not a video", torch.zeros(2)):
+        policy.attempt(Flaky(1, VideoError("<11 bytes>", "this is not a video")), source)
+    policy.attempt(Flaky(1, BROKEN), Path("b.mp4"))
+    assert policy.skipped == [("<11 bytes>", "this is not a video")] * 2 + [("b.mp4", "the file is empty")]
 
 
 @pytest.mark.parametrize("error", [BROKEN, OSError("stale file handle")])

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from typing import Literal, TypeVar, get_args
+from os import PathLike
+from typing import Literal, TypeVar, cast, get_args
 
 Result = TypeVar("Result")
 Action = Literal["raise", "skip", "retry"]
@@ -53,7 +54,7 @@ class ErrorPolicy:
         if match is None:
             raise ValueError(f"the error policy is {text!r}; it must be raise, skip, retry or retry(n)")
         action, num_retries = match.groups()
-        return cls(action, num_retries=int(num_retries) if num_retries else None)  # type: ignore[arg-type]
+        return cls(cast(Action, action), num_retries=int(num_retries) if num_retries else None)
 
     def __str__(self) -> str:
         return f"retry({self.num_retries})" if self.action == "retry" else self.action
@@ -77,7 +78,8 @@ class ErrorPolicy:
         except VideoError as error:
             if self.action != "skip":
                 raise
-            self.record(source, error.reason)
+            # Bytes and tensors have no name of their own; the error has one for them.
+            self.record(source if isinstance(source, str | PathLike) else error.source, error.reason)
             return None
 
     def record(self, source: object, reason: str) -> None:

@@ -217,7 +217,7 @@ def _read_header(decoder: Decoder, geometry: Geometry) -> VideoMetadata:
     )
     height, width = geometry.displayed_size
     return VideoMetadata(
-        num_frames=stream.frames or round(seconds * (fps or 0)),
+        num_frames=max(0, stream.frames or round(seconds * (fps or 0))),  # a damaged header may say less than nothing
         is_num_frames_exact=False,
         fps=float(fps) if fps else None,
         duration_seconds=float(seconds) if seconds > 0 else None,

@@ -32,8 +32,8 @@ def _missing_of_mp4(file: IO[bytes], size: int) -> str | None:
             length = int.from_bytes(header[8:], "big")
         elif length == 0:  # up to the end of the file
             length = size - start
-        if length < 8 or not kind.isalnum():  # not a box: something was appended to a whole file
-            break
+        if length < 8 or not kind.isalnum():  # what follows is not known: a box of another kind, or no box at all
+            return None
         kinds.add(kind)
         if start + length > size:
             return _sentence(f"its box {kind.decode()!r}", start + length, size)
