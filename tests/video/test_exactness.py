@@ -3,14 +3,20 @@
 import random
 import struct
 from collections.abc import Callable
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 import torch
 
 from clips import decode_from_start, moving_square, write_clip
 from muybridge.video import VideoReader
+from muybridge.video.decoder import Decoder
+from muybridge.video.index import ONE_PACKET_ONE_FRAME, FrameIndex, index_by_packets
+from muybridge.video.random_access import FrameFinder, IndexMismatchError
+from muybridge.video.source import make_source
 
 FRAMES = moving_square(num_frames=70, height=48, width=64)
 NUM_SINGLE = 30
@@ -137,6 +143,7 @@ CLIPS: dict[str, Write] = {
     ),
     "vp9 with alpha": encoded("libvpx-vp9", ".webm", pix_fmt="yuva420p", options={"cpu-used": "8"}),
     "av1": encoded("libsvtav1", ".mp4", moving_square(num_frames=40, height=64, width=64), options={"preset": "12"}),
+    "flv1": encoded("flv", ".flv", options={"g": "12"}),
     "mjpeg in avi": encoded("mjpeg", ".avi", pix_fmt="yuvj420p"),
     "mjpeg in mov": encoded("mjpeg", ".mov", pix_fmt="yuvj420p"),
     "ffv1 grey": encoded("ffv1", ".mkv", pix_fmt="gray"),
@@ -182,6 +189,40 @@ def test_random_access_equals_decoding_from_the_start(name: str, tmp_path: Path)
 def test_frame_threads_give_the_same_frames(name: str, tmp_path: Path) -> None:
     path = CLIPS[name](tmp_path)
     check_random_access(path, decode_from_start(path), num_threads=3)
+
+
+def test_codecs_are_called_as_their_decoders_are() -> None:
+    assert not ONE_PACKET_ONE_FRAME - av.codecs_available
+
+
+def test_flash_video_is_found_without_decoding_it_all(tmp_path: Path) -> None:
+    with VideoReader(CLIPS["flv1"](tmp_path)) as reader:
+        assert len(reader.index.keyframes) > 1
+
+
+@pytest.mark.parametrize(("flags", "num_keyframes"), [(b"\xc4", 6), (b"\x84", 1)])
+def test_an_open_group_is_a_start_where_it_recovers_exactly(flags: bytes, num_keyframes: int, tmp_path: Path) -> None:
+    """x264 writes 0xC4: no frame until recovery, and exact; 0x84 says that frames only look alike from there on."""
+    path = CLIPS["h264 with open groups in mkv"](tmp_path)
+    message = b"\x06\x06\x01"
+    data = path.read_bytes()
+    assert message + b"\xc4" in data
+    path.write_bytes(data.replace(message + b"\xc4", message + flags))
+    with VideoReader(path) as reader:
+        assert min(6, len(reader.index.keyframes)) == num_keyframes
+
+
+def test_a_packet_that_the_index_does_not_know_is_a_mismatch(tmp_path: Path) -> None:
+    with closing(Decoder(make_source(CLIPS["h264 with short groups"](tmp_path)))) as decoder:
+        index = index_by_packets(decoder, is_interlaced=False)
+        assert isinstance(index, FrameIndex)
+        decoder.restart()
+        finder = FrameFinder(decoder, index)
+        list(finder.find([0]))
+        assert decoder.last_packet_pts is not None
+        del index.positions[decoder.last_packet_pts]
+        with pytest.raises(IndexMismatchError):
+            list(finder.find([60]))
 
 
 @pytest.mark.parametrize("folder", ["clips", "hostile"])

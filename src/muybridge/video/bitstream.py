@@ -9,6 +9,7 @@ MIN_MPEG4_FRAME_BYTES = 16  # a shorter one only says that the frame before stay
 
 H264_IDR, H264_SEI = 5, 6
 SEI_RECOVERY_POINT = 6
+RECOVERED_EXACTLY = 0b1100_0000
 
 
 def holds_one_frame(packet: VideoPacket, codec: str) -> bool:
@@ -49,12 +50,16 @@ def _h264_units(data: bytes, extradata: bytes) -> Iterator[bytes]:
 
 
 def _recovers_at_once(sei: bytes) -> bool:
-    """Is there a recovery point with 0 frames until recovery, which in exp-Golomb code is a single 1 bit?"""
+    """Is there a recovery point at which frames are exact, with no frame in between?
+
+    It begins with the frames until recovery, of which 0 is a single 1 bit in exp-Golomb code, and a bit that says
+    whether frames are exact from there on or only look alike.
+    """
     while len(sei) > 2:
         kind, sei = _sei_number(sei)
         length, sei = _sei_number(sei)
         if kind == SEI_RECOVERY_POINT and sei[:1]:
-            return bool(sei[0] & 0x80)
+            return sei[0] & RECOVERED_EXACTLY == RECOVERED_EXACTLY
         sei = sei[length:]
     return False
 

@@ -12,8 +12,8 @@ from muybridge.video.decoder import Decoder, VideoPacket
 
 # Codecs of which each packet in a container is one displayed frame. Of others (vp8 hides frames among its
 # packets, old codecs drop some) only decoding tells how many frames there are.
-MODERN_CODECS = {"h264", "hevc", "vvc", "vp9", "libvpx-vp9", "av1", "libdav1d", "libaom-av1"}
-OLD_CODECS = {"mpeg1video", "mpeg2video", "mpeg4", "h263", "flv1", "theora"}
+MODERN_CODECS = {"h264", "hevc", "vvc", "vp9", "libvpx-vp9", "av1", "libdav1d"}
+OLD_CODECS = {"mpeg1video", "mpeg2video", "mpeg4", "h263", "flv", "theora"}
 INTRA_CODECS = {"mjpeg", "ffv1", "prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png", "gif"}
 ONE_PACKET_ONE_FRAME = MODERN_CODECS | OLD_CODECS | INTRA_CODECS
 MIN_TICK_SECONDS = 0.0005

@@ -59,7 +59,11 @@ class FrameFinder:
 
     def _packets_until(self, keyframe: Keyframe) -> int:
         last = self.decoder.last_packet_pts
-        return keyframe.position - (self.index.positions[last] if last is not None else 0)
+        if last is None:
+            return keyframe.position
+        if last not in self.index.positions:
+            raise IndexMismatchError
+        return keyframe.position - self.index.positions[last]
 
     def _go_to(self, keyframe: Keyframe) -> None:
         """Seeks to a keyframe, or to one before it if the container lands there; at worst to the start."""
