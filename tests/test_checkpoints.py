@@ -21,6 +21,7 @@ def test_a_checkpoint_has_all_its_files_and_is_readable_by_others(parts, tmp_pat
         "README.md", "config.json", "model.safetensors", "video_preprocessor_config.json",
     ]  # fmt: skip
     assert folder.stat().st_mode & 0o755 == 0o755
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in folder.iterdir())
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 

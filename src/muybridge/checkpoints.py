@@ -33,7 +33,9 @@ def save_checkpoint(
         (partial / "README.md").write_text(card, encoding="utf-8")
         if check is not None:
             check(partial)
-        partial.chmod(0o755)  # a temporary folder is its owner's alone
+        for path in partial.iterdir():
+            path.chmod(0o644)  # safetensors makes files, and tempfile folders, that are their owner's alone
+        partial.chmod(0o755)
         move(partial, folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,10 @@ import torch
 
 from clips import moving_square, write_clip
 from golden import Golden
-from muybridge.cards import parse_card
+from muybridge.cards import parse_card, write_card
 from muybridge.cli import COMMANDS, main
+from muybridge.conversion import SOURCES
+from muybridge.conversion.checkpoint import card_facts
 from muybridge.models import ARCHITECTURES
 
 
@@ -44,23 +47,19 @@ def test_convert_writes_a_complete_checkpoint(checkpoint):
     config = json.loads((checkpoint / "config.json").read_text())
     assert config["id2label"]["0"] == "abseiling"
     assert config["protocol"] == {"num_clips": 5}
-    card = parse_card((checkpoint / "README.md").read_text())
-    assert card["license"] == "bsd-3-clause"
-    assert card["datasets"] == ["kinetics400"]
-    text = (checkpoint / "README.md").read_text()
-    assert "63.96 %" in text
-    assert "@inproceedings{tran2018closer" in text
 
 
-def test_a_card_claims_no_numbers_for_weights_with_other_labels(tmp_path):
-    tensors = Golden.load("torchvision_mc3_18").state_dict()
-    tensors |= {"fc.weight": torch.zeros(7, 512), "fc.bias": torch.zeros(7)}
-    torch.save(tensors, tmp_path / "weights.pth")
-    assert main(["convert", "torchvision/mc3_18", str(tmp_path / "weights.pth"), str(tmp_path / "out")]) == 0
-    text = (tmp_path / "out" / "README.md").read_text()
+def test_a_card_claims_the_publishers_numbers_for_the_published_file_alone(checkpoint):
+    text = (checkpoint / "README.md").read_text()  # of a file with another sha256
     assert parse_card(text)["license"] == "unknown"
     assert "63.96" not in text
-    assert "kinetics" not in text
+    source = SOURCES["torchvision/mc3_18"]
+    facts = card_facts(source, "muybridge convert …", "mc3", is_published=True)
+    text = write_card(source.architecture.classifier(source.config({}, num_labels=400)), facts)
+    assert parse_card(text)["license"] == "bsd-3-clause"
+    assert parse_card(text)["datasets"] == ["kinetics400"]
+    assert "63.96 %" in text
+    assert "@inproceedings{tran2018closer" in text
 
 
 def test_a_converted_saved_and_loaded_network_gives_the_logits_of_the_original(checkpoint):
@@ -138,6 +137,24 @@ def test_classify_prints_a_line_of_json_a_video_and_lists_the_unreadable(checkpo
     assert "0.mp4" not in output.err.split("skipped:")[1]
 
 
+@pytest.mark.parametrize("flag", ["--top-k", "--num-clips", "--batch-size"])
+def test_classify_refuses_numbers_that_mean_nothing(checkpoint, clips, capsys, flag):
+    with pytest.raises(SystemExit, match="2"):
+        main(["classify", str(clips / "0.mp4"), "--model", str(checkpoint), flag, "0"])
+    assert "0 is not 1 or more" in capsys.readouterr().err
+
+
+def test_a_truncated_checkpoint_and_a_file_of_weights_are_named(checkpoint, weights, clips, tmp_path, capsys):
+    broken = shutil.copytree(checkpoint, tmp_path / "broken")
+    content = (broken / "model.safetensors").read_bytes()
+    (broken / "model.safetensors").write_bytes(content[: len(content) // 2])
+    for model, message in ((broken, "cannot be loaded"), (weights, "`muybridge convert` makes a model")):
+        assert main(["classify", str(clips / "0.mp4"), "--model", str(model)]) == 2
+        error = capsys.readouterr().err
+        assert str(model) in error
+        assert message in error
+
+
 def test_classify_stops_at_the_first_unreadable_file_where_told_to(checkpoint, clips, capsys):
     words = [str(clips / "broken.mp4"), str(clips / "0.mp4"), "--model", str(checkpoint), "--errors", "raise"]
     assert main(["classify", *words]) == 2
@@ -156,7 +173,7 @@ def test_info_describes_a_model(checkpoint, capsys):
     facts = json.loads(capsys.readouterr().out)
     assert facts["parameters"] == 11_695_440
     assert facts["gmacs_a_clip"] == pytest.approx(43.343, abs=0.01)  # what torchvision states
-    assert facts["licence"] == "bsd-3-clause"
+    assert facts["licence"] == "unknown"  # the tests' weights are not the published ones
     assert facts["protocol"] == "5 clips × 1 crop, mean of softmax"
 
 

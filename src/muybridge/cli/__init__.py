@@ -4,9 +4,12 @@ import argparse
 import importlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from transformers.utils import logging
 
 # A module of this package for each command: `configure(parser)` and `run(arguments) -> exit status`.
 COMMANDS = {
@@ -38,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = importlib.import_module(f"muybridge.cli.{name}")
     parser = argparse.ArgumentParser(prog=f"muybridge {name}", description=command.__doc__)
     command.configure(parser)
+    logging.disable_progress_bar()  # those of transformers, for files that load in a moment
     try:
         return command.run(parser.parse_args(rest))
     except (CommandError, ValueError, OSError) as error:
@@ -49,12 +53,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def named(name: str, load: Callable[[str], Loaded]) -> Loaded:
+def named(name: str, load: Callable[..., Loaded], **arguments: Any) -> Loaded:
     """`load(name)`, with the name in the message where it is not there or its config is broken."""
+    if Path(name).is_file():
+        raise CommandError(f"the model {name!r} is a file; `muybridge convert` makes a model, a folder, of weights")
     try:
-        return load(name)
-    except (OSError, TypeError, StrictDataclassError) as error:
+        return load(name, **arguments)
+    except (OSError, TypeError, StrictDataclassError, SafetensorError) as error:
         raise CommandError(f"the model {name!r} cannot be loaded: {error}") from error
+
+
+def positive(text: str) -> int:
+    """The type of a flag for a number of things."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
+    return number
 
 
 def overview() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 from transformers import AutoConfig
 
-from muybridge.cli import named
+from muybridge.cli import named, positive
 from muybridge.pipelines import VideoClassificationPipeline
 from muybridge.video import ErrorPolicy
 
@@ -19,11 +19,13 @@ BAR_WIDTH = 20
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clips", nargs="+", metavar="CLIP", help="a file of video, or the address of one")
     parser.add_argument("--model", required=True, help="a checkpoint folder or a name on the Hub")
-    parser.add_argument("--top-k", type=int, default=5, help="how many labels a video (%(default)s)")
-    parser.add_argument("--num-clips", type=int, help="clips a video whose scores are averaged")
-    parser.add_argument("--num-crops", type=int, choices=(1, 3, 5, 10), help="crops a clip whose scores are averaged")
+    parser.add_argument("--top-k", type=positive, default=5, help="how many labels a video (%(default)s)")
+    parser.add_argument("--num-clips", type=positive, help="clips a video whose scores are averaged (as saved)")
     parser.add_argument(
-        "--batch-size", type=int, default=4, help="views that go through the model at once (%(default)s)"
+        "--num-crops", type=int, choices=(1, 3, 5, 10), help="crops a clip whose scores are averaged (as saved)"
+    )
+    parser.add_argument(
+        "--batch-size", type=positive, default=4, help="views that go through the model at once (%(default)s)"
     )
     parser.add_argument("--workers", type=int, default=2, help="threads that decode ahead (%(default)s)")
     parser.add_argument(
@@ -37,8 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     policy = ErrorPolicy.parse(arguments.errors)
     views = {name: getattr(arguments, name) for name in ("num_clips", "num_crops") if getattr(arguments, name)}
     named(arguments.model, AutoConfig.from_pretrained)  # before anything slow
-    pipeline = VideoClassificationPipeline(
+    pipeline = named(
         arguments.model,
+        VideoClassificationPipeline,
         policy=policy,
         fast=arguments.fast,
         batch_size=arguments.batch_size,

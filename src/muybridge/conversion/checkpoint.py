@@ -1,5 +1,6 @@
 """A file of foreign weights becomes a checkpoint folder."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,17 +37,28 @@ def convert_file(
         folder,
         model,
         processor,
-        write_card(model, card_facts(known, command, model.config.num_labels, Path(folder).name)),
+        write_card(
+            model, card_facts(known, command, Path(folder).name, is_published=is_published(known, model, Path(weights)))
+        ),
         check=(lambda partial: verify_checkpoint(partial, model)) if verify else None,
     )
 
 
-def card_facts(source: Source, command: str, num_labels: int, name: str) -> CardFacts:
-    """What is known of the weights; of weights with other labels than the published ones, only whose network it is."""
+def is_published(source: Source, model: VideoForClassification, weights: Path) -> bool:
+    """Whether the file is the one that the recipe speaks of, as far as its sha256 and its labels tell."""
+    if not source.is_published(model.config.num_labels):
+        return False
+    prefix = source.recipe.sha256_prefix
+    with weights.open("rb") as file:
+        return prefix is None or hashlib.file_digest(file, "sha256").hexdigest().startswith(prefix)
+
+
+def card_facts(source: Source, command: str, name: str, *, is_published: bool) -> CardFacts:
+    """What is known of the published weights; of any others, only whose network they are for."""
     recipe = source.recipe
-    if not source.is_published(num_labels):
+    if not is_published:
         return CardFacts(
-            title=f"The network of {source.name}, with {num_labels} labels",
+            title=f"The network of {source.name}",
             name=name,
             summary=f"Weights in the layout of {source.name}, converted tensor by tensor; what they were trained on is "
             "not known to the converter.",

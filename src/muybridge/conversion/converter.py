@@ -1,5 +1,6 @@
 """Foreign weights become one of our models."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -23,7 +24,9 @@ MAX_LISTED = 12
 
 def get_source(name: str) -> Source:
     if name not in SOURCES:
-        raise ConversionError(f"source {name!r} is not known; the known ones are {', '.join(SOURCES)}")
+        similar = difflib.get_close_matches(name, SOURCES, n=1)
+        hint = f"; did you mean {similar[0]}?" if similar else "."
+        raise ConversionError(f"source {name!r} is not known{hint} The known ones are {', '.join(SOURCES)}")
     return SOURCES[name]
 
 
@@ -87,8 +90,8 @@ def describe(source: Source, state_dict: Mapping[str, Tensor], problems: Sequenc
     if len(problems) > MAX_LISTED:
         listed.append(f"and {len(problems) - MAX_LISTED} more")
     fitting = [other.name for other in SOURCES.values() if other is not source and not fit(other, tensors)[2]]
-    remedy = f"\nThey fit {' and '.join(fitting)}: use that source" if fitting else ""
-    return f"the weights are not those of {source.name}:\n  " + "\n  ".join(listed) + remedy
+    remedy = f". They fit {' and '.join(fitting)}: use that source" if fitting else ""
+    return f"the weights are not those of {source.name}{remedy}\n  " + "\n  ".join(listed)
 
 
 def set_labels(model: VideoForClassification, source: Source, labels: Sequence[str] | None) -> None:

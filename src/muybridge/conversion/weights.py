@@ -33,7 +33,7 @@ def read_weights(path: str | Path) -> Weights:
     """The tensors of a `.safetensors`, `.pth`, `.pt` or like file, and its labels where it has them."""
     path = Path(path)
     if not path.is_file():
-        raise ConversionError(f"{path}: no such file")
+        raise ConversionError(f"{path}: " + ("this is a folder, not a file" if path.is_dir() else "no such file"))
     content = read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
     labels = next((as_labels(key, content[key]) for key in LABEL_KEYS if is_label_table(content.get(key))), None)
     nested = next((content[key] for key in STATE_DICT_KEYS if isinstance(content.get(key), Mapping)), content)
@@ -66,18 +66,14 @@ def read_torch(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ConversionError(
-            f"{path}: holds more than tensors and plain values, and to read that would run code from the file "
-            f"({first_line(error)}). Open it where you trust it and save its state_dict alone"
+            f"{path}: holds more than tensors and plain values, and to read that would run code from the file. "
+            "Open it where you trust it, and save its state_dict alone"
         ) from error
     except (RuntimeError, EOFError, ValueError, OSError, LookupError, AssertionError, struct.error) as error:
-        raise ConversionError(f"{path}: not a whole PyTorch file ({first_line(error)})") from error
+        raise ConversionError(f"{path}: not a whole PyTorch file; download or copy it again") from error
     if not isinstance(content, Mapping):
         raise ConversionError(f"{path}: holds a {type(content).__name__}, not a dictionary of tensors")
     return dict(content)
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0] or type(error).__name__
 
 
 def unwrap(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:

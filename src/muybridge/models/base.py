@@ -140,6 +140,8 @@ class VideoPreTrainedModel(PreTrainedModel):
     main_input_name = "pixel_values_videos"
     input_modalities = ("video",)
     supports_gradient_checkpointing = True
+    # A trunk is what one loads of a classifier's checkpoint to get features: nothing to be warned of.
+    _keys_to_ignore_on_load_unexpected = (r"^classifier\.",)
 
     def get_stages(self) -> list[nn.Module]:
         """The trunk's stages from input to output: what freezing, layer-wise rates and visualisation go by."""
