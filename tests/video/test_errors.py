@@ -1,14 +1,16 @@
 """Each way a video can be wrong has its own words, and a policy decides what follows."""
 
+import os
 import pickle
 import random
 import struct
 from pathlib import Path
 
+import av
 import pytest
 import torch
 
-from clips import moving_square, write_clip, write_sound
+from clips import decode_from_start, moving_square, write_clip, write_sound
 from muybridge.video import ErrorPolicy, VideoError, VideoReader
 
 FRAMES = moving_square(num_frames=40, height=48, width=64)
@@ -68,6 +70,21 @@ def test_what_is_wrong_is_said_with_the_name_of_the_file(make, reason: str, tmp_
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1.3,\nother.ts\n#EXT-X-ENDLIST\n"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile other.ts\n"),
+    ],
+)
+def test_a_list_of_files_is_refused_and_none_of_them_opened(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    os.mkfifo(tmp_path / "other.ts")  # whoever opens it waits for ever
+    with pytest.raises(VideoError, match="lists of other files are not read"):
+        VideoReader(tmp_path / name)
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".avi", ".mkv", ".webm"])
 def test_a_truncated_file_is_recognised_wherever_it_is_cut(suffix: str, tmp_path: Path) -> None:
     codec = "libvpx" if suffix == ".webm" else "libx264"
@@ -102,17 +119,20 @@ def test_a_header_that_says_less_than_nothing_is_not_believed(tmp_path: Path) ->
 @pytest.mark.parametrize("suffix", [".ts", ".mpg"])
 def test_a_cut_stream_gives_the_frames_that_are_there(suffix: str, tmp_path: Path) -> None:
     codec = "mpeg2video" if suffix == ".mpg" else "libx264"
-    data = write_clip(tmp_path / f"whole{suffix}", FRAMES, codec=codec, options={"g": "10"}).read_bytes()
+    whole = write_clip(tmp_path / f"whole{suffix}", FRAMES, codec=codec, options={"g": "10", "bf": "0"})
+    expected = decode_from_start(whole)
     path = tmp_path / f"cut{suffix}"
     counts = []
     for percent in (40, 60, 80, 100):
-        path.write_bytes(data[: len(data) * percent // 100])
-        try:
-            counts.append(read_all(path))
-        except VideoError:
-            counts.append(0)
+        path.write_bytes(whole.read_bytes()[: whole.stat().st_size * percent // 100])
+        with VideoReader(path) as reader:
+            # The last one may have lost its end.
+            num_whole = len(reader) - (percent < 100)
+            assert torch.equal(reader.frames_at(range(num_whole)), expected[:num_whole])
+            counts.append(num_whole)
+    assert counts == sorted(set(counts))
+    assert counts[0] > 0
     assert counts[-1] == len(FRAMES)
-    assert max(counts[:-1]) < len(FRAMES)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".ts"])
@@ -130,6 +150,35 @@ def test_flipped_bytes_end_in_frames_or_in_a_video_error(suffix: str, tmp_path: 
             assert read_all(path) > 0
         except VideoError as error:
             assert error.source == str(path)  # noqa: PT017 - either end is right
+
+
+def damaged_at_20(folder: Path, suffix: str) -> tuple[Path, torch.Tensor]:
+    """A clip of which a part of frame 20, a keyframe, is overwritten; and the frames that were."""
+    options = {"g": "10", "keyint_min": "10", "sc_threshold": "0", "bf": "0"}
+    path = write_clip(folder / f"clip{suffix}", FRAMES, options=options)
+    with av.open(str(path)) as container:
+        packet = [bytes(packet) for packet in container.demux(video=0)][20]
+    expected = decode_from_start(path)
+    middle = packet[len(packet) // 2 :][:40]
+    data = path.read_bytes()
+    assert data.count(middle) == 1
+    path.write_bytes(data.replace(middle, random.Random(0).randbytes(len(middle))))
+    return path, expected
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_frames_that_lean_on_a_damaged_one_are_refused_with_it(suffix: str, tmp_path: Path) -> None:
+    path, expected = damaged_at_20(tmp_path, suffix)
+    with VideoReader(path) as reader:
+        assert torch.equal(reader.frames_at([0, 19, 35]), expected[[0, 19, 35]])
+        for number in (20, 25, 20, 26):
+            with pytest.raises(VideoError, match=r"frame 20 is damaged|decoding fails near 0\.67 s"):
+                reader.frames_at([number])
+        assert torch.equal(reader.frames_at([0, 19]), expected[[0, 19]])
+        batches = reader.batches(20)
+        assert torch.equal(next(batches), expected[:20])
+        with pytest.raises(VideoError, match=r"frame 20 is damaged|decoding fails near 0\.67 s"):
+            next(batches)
 
 
 def test_damage_in_the_middle_is_an_error_and_not_other_frames(shared_data: Path) -> None:

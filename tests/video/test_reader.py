@@ -211,8 +211,12 @@ def test_frames_that_change_size_keep_the_size_of_the_first(tmp_path: Path) -> N
     path = tmp_path / "both.ts"
     path.write_bytes(small.read_bytes() + large.read_bytes())
     with VideoReader(path) as reader:
-        assert torch.cat(list(reader.batches(4))).shape[1:] == (3, 48, 64)
-        assert reader.frames_at([len(reader) - 1]).shape == (1, 3, 48, 64)
+        frames = torch.cat(list(reader.batches(4)))
+        assert torch.equal(reader.frames_at([len(frames) - 1, 3]), frames[[-1, 3]])
+    assert torch.equal(frames[:10], decode_from_start(small))
+    resized = F.interpolate(decode_from_start(large).float(), (48, 64), mode="bilinear", antialias=True)
+    assert frames.shape == (20, 3, 48, 64)
+    assert (frames[10:] - resized).abs().mean((1, 2, 3)).max() < 3
 
 
 def test_a_closed_reader_says_so(clip: Path) -> None:

@@ -6,6 +6,7 @@ import weakref
 from collections import deque
 from collections.abc import Container, Generator, Iterator
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING
 
 import av
@@ -19,12 +20,9 @@ from muybridge.video.truncation import describe_truncation
 
 MAX_THREADS = 4  # beyond, frame threads cost memory and, with several readers at once, time
 
-FOREIGN_FORMATS = (
-    "tty",
-    "concat",
-    "hls",
-    "dash",
-)  # text drawn as a video; lists that make ffmpeg open other files
+# Text drawn as a video, and lists that make ffmpeg open other files.
+FOREIGN_FORMATS = {"tty", "concat", "dash", "hls", "imf", "sdp", "vobsub", "webm_dash_manifest"}
+
 if TYPE_CHECKING:
     VideoPacket = av.Packet[VideoStream]
 else:  # at run time the class takes no parameter
@@ -172,14 +170,21 @@ def _open_container(source: Source) -> av.container.InputContainer:
         container = av.open(
             source.open_for_ffmpeg(),
             metadata_errors="replace",  # a title that is not UTF-8 says nothing about the frames
-            container_options={"protocol_whitelist": "file"},  # a file never makes us open an address
+            # A file never makes us open another one or an address: ffmpeg looks at its format before following it.
+            container_options={"protocol_whitelist": "file", "format_whitelist": _allowed_formats()},
         )
+    except av.ArgumentError as error:
+        reason = "this is not a video, or its headers are broken; text and lists of other files are not read"
+        raise VideoError(source.name, reason) from error
     except av.FFmpegError as error:
         raise VideoError(source.name, f"this is not a video that ffmpeg can read: {_message(error)}") from error
-    if container.format.name.split(",")[0] in FOREIGN_FORMATS:
-        container.close()
-        raise VideoError(source.name, f"this is not a video: ffmpeg takes it for {container.format.name!r}")
     return container
+
+
+@cache
+def _allowed_formats() -> str:
+    """Every format that ffmpeg reads but the foreign ones, as its option takes them."""
+    return ",".join(sorted(av.formats_available - FOREIGN_FORMATS))
 
 
 def _check_bytes(source: Source) -> None:

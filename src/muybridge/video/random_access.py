@@ -34,13 +34,14 @@ class FrameFinder:
         for number in numbers:
             if self.decoder.num_frames_given > number:
                 self.decoder.restart()
-            frame = self._pass_to(number)
-            check_sound(frame, number, self.decoder)
-            yield number, frame
+            yield number, self._pass_to(number)
 
     def _pass_to(self, number: int) -> av.VideoFrame:
+        # Later frames lean on those that are passed, and show their damage without being marked themselves.
         while (frame := self.decoder.next_frame()) is not None:
-            if self.decoder.num_frames_given == number + 1:
+            passed = self.decoder.num_frames_given - 1
+            check_sound(frame, passed, self.decoder)
+            if passed == number:
                 return frame
         raise VideoError(self.decoder.source.name, f"decoding ended before frame {number}")
 
@@ -76,6 +77,7 @@ class FrameFinder:
         self.decoder.restart()
 
     def _advance(self, time: int, wanted: set[int]) -> av.VideoFrame:
+        """The frame at `time`, every one since the keyframe being sound."""
         while True:
             frame = self.decoder.next_frame(wanted)
             if frame is None or frame.pts is None or frame.pts not in self.index.positions:
@@ -83,7 +85,7 @@ class FrameFinder:
             if self._last_time is not None and frame.pts <= self._last_time:
                 raise IndexMismatchError
             self._last_time = frame.pts
-            if frame.pts > time or (frame.pts == time and frame.is_corrupt):
+            if frame.pts > time or frame.is_corrupt:
                 raise IndexMismatchError
             if frame.pts == time:
                 return frame

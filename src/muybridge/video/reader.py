@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
-from itertools import chain, islice
 from types import TracebackType
 from typing import Any
 
@@ -65,6 +64,7 @@ class VideoReader:
             decoder.close()
             raise
         self._decoder = decoder
+        self._is_decoder_used = False
         self._geometry = Geometry.of(first)
         self._is_interlaced = first.interlaced_frame
         self._header = _read_header(decoder, self._geometry)
@@ -104,7 +104,7 @@ class VideoReader:
     def frames_at(self, indices: Sequence[int] | NDArray[Any] | torch.Tensor, size: Size = None) -> torch.Tensor:
         """The frames of these numbers (T, C, H, W), in any order and as often as they are asked for.
 
-        Negative numbers count from the end.
+        Negative numbers count from the end. Frames that lean on a damaged one are refused, as it is itself.
         """
         wanted = _whole_numbers(indices)
         try:
@@ -112,7 +112,6 @@ class VideoReader:
         except IndexMismatchError:
             # The decoder contradicts the packets: from now on frames are counted, not looked up.
             self._index = self._index_by_decoding("decoding gives other frames than the packets promise")
-            self._finder = None
             return self._gather(self._checked(wanted), size)
 
     def frames_at_seconds(
@@ -132,14 +131,17 @@ class VideoReader:
             raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
         converter = FrameConverter(self._geometry, size)
         with closing(self._new_decoder(count_threads(self._num_threads))) as decoder:
-            frames = enumerate(decoder.frames())
-            while chunk := list(islice(frames, 1)):
-                out = converter.allocate(batch_size)
-                num_frames = 0
-                for number, frame in chain(chunk, islice(frames, batch_size - 1)):
-                    check_sound(frame, number, decoder)
-                    converter.convert(frame, out[num_frames])
-                    num_frames += 1
+            out = converter.allocate(batch_size)
+            num_frames = 0
+            for number, frame in enumerate(decoder.frames()):
+                check_sound(frame, number, decoder)
+                converter.convert(frame, out[num_frames])
+                num_frames += 1
+                if num_frames == batch_size:
+                    yield out
+                    out = converter.allocate(batch_size)
+                    num_frames = 0
+            if num_frames:
                 yield out[:num_frames]
 
     def __iter__(self) -> Iterator[torch.Tensor]:
@@ -190,21 +192,25 @@ class VideoReader:
     def _gather(self, numbers: NDArray[np.int64], size: Size) -> torch.Tensor:
         converter = FrameConverter(self._geometry, size)
         out = converter.allocate(len(numbers))
-        for number, frame in self._live_finder().find(np.unique(numbers).tolist()):
+        finder = self._live_finder()
+        self._finder = None  # after an error its decoder would go on with frames that lean on the damaged ones
+        for number, frame in finder.find(np.unique(numbers).tolist()):
             first, *repeats = np.flatnonzero(numbers == number).tolist()
             converter.convert(frame, out[first])
             for repeat in repeats:
                 out[repeat] = out[first]
+        self._finder = finder
         return out
 
     def _live_finder(self) -> FrameFinder:
-        """The finder of the last call, or a new one where there is none or a fork left it in the parent."""
+        """The finder of the last call, or a new one where that failed or a fork left it in the parent."""
         if self._decoder.is_abandoned or self._finder is None:
             index = self.index
-            if self._decoder.is_abandoned or self._is_closed or self._decoder.num_frames_given:
+            if self._decoder.is_abandoned or self._is_closed or self._is_decoder_used:
                 self._decoder.close()
                 self._decoder = self._new_decoder()
             self._finder = FrameFinder(self._decoder, index)
+            self._is_decoder_used = True
         return self._finder
 
 
