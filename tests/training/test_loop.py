@@ -1,6 +1,7 @@
 import json
 import shutil
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,6 @@ from transformers import AutoModelForVideoClassification
 
 from muybridge.cli import main
 from muybridge.data.sprites import write_sprites
-from muybridge.models import ARCHITECTURES
 from muybridge.training import TrainingError, train
 from muybridge.training.progress import read_metrics
 from muybridge.training.state import saved_states
@@ -138,9 +138,8 @@ def test_cached_features_train_the_same_classifier(checkpoint, sprites, tmp_path
 
 def test_several_data_sets_get_a_classifier_each(sprites, tmp_path):
     other = tmp_path / "appearances"
-    write_sprites(other, num_clips=12, num_frames=8, size=32, classes="hard", test_share=1 / 3, show_progress=False)
-    settings = make_settings(sprites, tmp_path / "run", data=[str(sprites), str(other)], epochs=1)
-    train(settings)
+    write_sprites(other, num_clips=36, num_frames=8, size=32, classes="hard", test_share=1 / 3, show_progress=False)
+    train(replace(make_settings(sprites, tmp_path / "run", epochs=1), data=[str(sprites), str(other)]))
     for source in (sprites, other):
         model = AutoModelForVideoClassification.from_pretrained(tmp_path / "run" / f"model-{source.name}")
         assert set(model.config.label2id) == {path.name for path in (source / "train").iterdir()}
@@ -156,7 +155,7 @@ def test_every_way_of_training_trains(sprites, tmp_path, fields):
 
 def test_a_network_with_batch_norm_learns_what_moves_where(tmp_path):
     data = tmp_path / "sprites"
-    write_sprites(data, num_clips=240, num_frames=8, size=32, test_share=0.25, show_progress=False)
+    write_sprites(data, num_clips=160, num_frames=8, size=32, test_share=0.2, show_progress=False)
     fields = {"depths": [1, 1], "hidden_sizes": [16, 32], "convolutions": ["2plus1d", "2plus1d"]}
     settings = make_settings(
         data, tmp_path / "run", model="video_resnet", model_fields=fields, num_frames=8, augment=False, epochs=14,
@@ -204,6 +203,5 @@ def test_the_command_trains_and_says_what_is_wrong(sprites, tmp_path, capsys):
 
 
 def test_an_architecture_that_is_not_known_is_named(sprites, tmp_path):
-    with pytest.raises((OSError, ValueError), match="resnet3d"):
+    with pytest.raises(ValueError, match="'resnet3d' is neither an architecture.*c3d, video_resnet"):
         train(make_settings(sprites, tmp_path / "run", model="resnet3d", num_frames=None, image_size=None))
-    assert list(ARCHITECTURES)

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, skip_first_batches
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
@@ -86,6 +87,7 @@ class Run:
     def __init__(self, settings: TrainingSettings) -> None:
         self.settings = settings
         self.folder = Path(settings.output)
+        AcceleratorState._reset_state()  # it is one for the process, and an earlier run's precision would stay
         self.accelerator = Accelerator(
             mixed_precision=settings.mixed_precision,
             gradient_accumulation_steps=settings.accumulation_steps,
@@ -177,6 +179,7 @@ class Run:
         self.clips.set_epoch(position.epoch)
         self.order.set_epoch(position.epoch)
         loader = skip_first_batches(self.loader, position.batch) if position.batch else self.loader
+        loader.set_epoch(position.epoch)  # or Accelerate counts epochs from the beginning of this process
         train_mode(self.model)
         self.stopwatch.restart()
         for batch in self.stopwatch.watch(loader):
@@ -278,7 +281,6 @@ class Run:
 
     def finish(self) -> Path:
         """Writes the checkpoint of each data set; gives the folder of the first."""
-        self.accelerator.end_training()
         folders = []
         for task in self.tasks:
             name = "model" if len(self.tasks) == 1 else f"model-{task.name}"
@@ -287,6 +289,7 @@ class Run:
                 model = single_task_model(self.best_model, task, self.tasks)
                 write_checkpoint(folders[-1], model, self.processor, self.settings)
         self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
         return folders[0]
 
     def describe_broken(self, loss: Tensor, batch: dict[str, Tensor]) -> str:

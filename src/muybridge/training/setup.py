@@ -59,7 +59,13 @@ def pretrained_model(
     settings: TrainingSettings, labels: Sequence[str]
 ) -> tuple[VideoForClassification, VideoProcessor]:
     """A checkpoint, whose classifier stays where its labels are those of the data."""
-    config = AutoConfig.from_pretrained(settings.model)
+    try:
+        config = AutoConfig.from_pretrained(settings.model)
+    except OSError as error:
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(
+            f"{settings.model!r} is neither an architecture ({known}) nor a checkpoint: {error}"
+        ) from error
     if not isinstance(config, VideoConfig):
         known = ", ".join(ARCHITECTURES)
         raise ValueError(f"{settings.model} is a {config.model_type}; this loop trains checkpoints of {known}")
