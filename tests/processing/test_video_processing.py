@@ -192,6 +192,13 @@ def test_unknown_arguments_are_refused_and_the_known_ones_named():
         SmallProcessor(crop=3)
 
 
+def test_the_keys_that_transformers_writes_beside_the_arguments_are_accepted(tmp_path):
+    auto_map = {"AutoVideoProcessor": "processing.SmallProcessor"}
+    SmallProcessor(auto_map=auto_map, processor_class="SmallProcessor").save_pretrained(tmp_path)
+    loaded = SmallProcessor.from_pretrained(tmp_path)
+    assert torch.equal(loaded(numbered(9)).pixel_values_videos, process(numbered(9)))
+
+
 def test_a_short_video_holds_its_last_frame_and_the_mask_says_so():
     batch = SmallProcessor()([numbered(3), numbered(9)], return_mask=True, num_crops=3, crop_size=4, size=4)
     assert batch["frame_mask"].shape == (2, 3, 4)

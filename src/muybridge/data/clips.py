@@ -25,12 +25,12 @@ from muybridge.processing import (
     RandomHorizontalFlip,
     RandomResizedCrop,
     VideoProcessor,
-    functional,
 )
 from muybridge.processing.settings import exact_size, target_size
 from muybridge.processing.steps import write_pixel_values
 from muybridge.types import Clip
 from muybridge.video import ErrorPolicy, VideoReader, sampling
+from muybridge.video.conversion import resized_size
 
 MAX_UNREADABLE_IN_A_ROW = 50  # beyond, the data is not where it is thought to be, and training must not go on
 
@@ -209,7 +209,7 @@ def decoding_size(height: int, width: int, settings: SimpleNamespace) -> tuple[i
     """The size to decode at: the processor's, unless it is the larger one, for a crop will be resized anyway."""
     if not settings.do_resize:
         return None
-    target = functional.resized_size(height, width, target_size(settings.size))
+    target = resized_size(height, width, target_size(settings.size))
     return target if target[0] * target[1] < height * width else None
 
 

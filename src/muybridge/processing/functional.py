@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# A target size: the length of the shortest side, or (height, width).
-Size = int | tuple[int, int]
+from muybridge.video.conversion import Size, resized_size
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 NUM_CROPS = (1, 3, 5, 10)
@@ -20,22 +19,11 @@ NUM_CROPS = (1, 3, 5, 10)
 LIGHTNESS_OF_RGB = (0.2989, 0.587, 0.114)
 
 
-def resized_size(height: int, width: int, size: Size) -> tuple[int, int]:
-    """Height and width after `resize`; the longer side is rounded down, as torchvision has it."""
-    if isinstance(size, tuple):
-        return size
-    if height <= width:
-        return size, int(size * width / height)
-    return int(size * height / width), size
-
-
 def resize(frames: Tensor, size: Size, interpolation: str = "bilinear") -> Tensor:
     """Frames of another size, antialiased; equal to PIL's within one level of 255, two if bicubic."""
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f"interpolation is {interpolation!r}; it must be one of {', '.join(INTERPOLATIONS)}")
     height, width = resized_size(frames.shape[-2], frames.shape[-1], size)
-    if min(height, width) < 1:
-        raise ValueError(f"size {size} leaves {height}x{width} pixels of {frames.shape[-2]}x{frames.shape[-1]}")
     if (height, width) == tuple(frames.shape[-2:]):
         return frames
     flat = frames.reshape(-1, *frames.shape[-3:])

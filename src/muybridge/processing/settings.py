@@ -9,7 +9,8 @@ from PIL.Image import Resampling
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.image_utils import SizeDict
 
-from muybridge.processing import functional, inputs
+from muybridge.processing import inputs
+from muybridge.video.conversion import Size
 
 # What transformers writes into a processor's file beside its arguments.
 KEYS_OF_TRANSFORMERS = frozenset(
@@ -60,7 +61,7 @@ class CheckedProcessor(BaseImageProcessor):
         return settings
 
 
-def target_size(size: SizeDict) -> functional.Size:
+def target_size(size: SizeDict) -> Size:
     """The size that `functional.resize` takes."""
     given = dict(size)
     if set(given) == {"shortest_edge"}:

@@ -17,13 +17,13 @@ from transformers.processing_utils import VideosKwargs
 from transformers.video_processing_utils import VideoProcessorMixin
 from transformers.video_utils import VideoMetadata
 
-from muybridge.processing import functional
 from muybridge.processing.clips import choose_clips, masks_of, of_equal_length, shared_frames, whole_clip
 from muybridge.processing.inputs import VideoSource, as_videos
 from muybridge.processing.settings import CheckedProcessor, target_size
 from muybridge.processing.steps import cropped, prepared, shape_of_views, write_pixel_values
 from muybridge.types import Clip, Protocol
 from muybridge.video import VideoReader
+from muybridge.video.conversion import resized_size
 
 
 class VideoProcessorKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]
@@ -164,7 +164,7 @@ def _decoding_size(height: int, width: int, settings: SimpleNamespace) -> tuple[
     is_bilinear = settings.resample == Resampling.BILINEAR
     if not (settings.do_resize and settings.resize_while_decoding and is_bilinear):
         return None
-    return functional.resized_size(height, width, target_size(settings.size))
+    return resized_size(height, width, target_size(settings.size))
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from av.sidedata.sidedata import Type
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-Size = int | tuple[int, int] | None
+# A target size: the length of the shorter side, or (height, width).
+Size = int | tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,10 @@ class FrameConverter:
     All frames come out with the size and the orientation of the first one, whatever the stream does later.
     """
 
-    def __init__(self, geometry: Geometry, size: Size) -> None:
+    def __init__(self, geometry: Geometry, size: Size | None) -> None:
         self.orientation = geometry.orientation
-        self.height, self.width = target_size(*geometry.displayed_size, size)
+        displayed = geometry.displayed_size
+        self.height, self.width = displayed if size is None else resized_size(*displayed, size)
         self._reformatter = VideoReformatter()
 
     def allocate(self, num_frames: int) -> torch.Tensor:
@@ -93,17 +95,15 @@ class FrameConverter:
             target[channel] = self.orientation.apply(image)
 
 
-def target_size(height: int, width: int, size: Size) -> tuple[int, int]:
-    """The height and width that `size` asks for: one number is the shorter side, the shape kept."""
-    if size is None:
-        return height, width
+def resized_size(height: int, width: int, size: Size) -> tuple[int, int]:
+    """The height and width that `size` asks for, the longer side rounded down as torchvision has it."""
     sides = (size,) if isinstance(size, int) else tuple(size)
     if len(sides) not in (1, 2) or any(side < 1 for side in sides):
-        raise ValueError(f"size is {size}; it must be None, a positive shortest side or (height, width)")
+        raise ValueError(f"size is {size}; it must be a positive shorter side or (height, width)")
     if len(sides) == 2:
         return sides
     shortest = min(height, width)
-    return max(1, height * sides[0] // shortest), max(1, width * sides[0] // shortest)
+    return height * sides[0] // shortest, width * sides[0] // shortest
 
 
 def _display_matrix(frame: av.VideoFrame) -> bytes | None:

@@ -101,7 +101,7 @@ class VideoReader:
         """The exact number of frames."""
         return len(self.index)
 
-    def frames_at(self, indices: Sequence[int] | NDArray[Any] | torch.Tensor, size: Size = None) -> torch.Tensor:
+    def frames_at(self, indices: Sequence[int] | NDArray[Any] | torch.Tensor, size: Size | None = None) -> torch.Tensor:
         """The frames of these numbers (T, C, H, W), in any order and as often as they are asked for.
 
         Negative numbers count from the end. Frames that lean on a damaged one are refused, as it is itself.
@@ -115,7 +115,7 @@ class VideoReader:
             return self._gather(self._checked(wanted), size)
 
     def frames_at_seconds(
-        self, seconds: Sequence[float] | NDArray[Any] | torch.Tensor, size: Size = None
+        self, seconds: Sequence[float] | NDArray[Any] | torch.Tensor, size: Size | None = None
     ) -> torch.Tensor:
         """The frames on display at these times (T, C, H, W), counted in seconds from the first frame."""
         times = np.asarray(seconds, dtype=np.float64).reshape(-1)
@@ -125,7 +125,7 @@ class VideoReader:
             raise IndexError(f"{outside[0]} s is not in {self._source.name}, whose frames lie in [0, {duration:.3f}] s")
         return self.frames_at(self.index.numbers_at(times), size)
 
-    def batches(self, batch_size: int = 32, size: Size = None) -> Iterator[torch.Tensor]:
+    def batches(self, batch_size: int = 32, size: Size | None = None) -> Iterator[torch.Tensor]:
         """All frames in order, `batch_size` at a time (T, C, H, W); the last batch may be smaller."""
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
@@ -189,7 +189,7 @@ class VideoReader:
             raise IndexError(f"frame {outside[0]} is not in {self._source.name}, which has {total} frames")
         return np.where(wanted < 0, wanted + total, wanted)
 
-    def _gather(self, numbers: NDArray[np.int64], size: Size) -> torch.Tensor:
+    def _gather(self, numbers: NDArray[np.int64], size: Size | None) -> torch.Tensor:
         converter = FrameConverter(self._geometry, size)
         out = converter.allocate(len(numbers))
         finder = self._live_finder()
