@@ -128,6 +128,20 @@ def test_views_are_averaged(architecture):
 
 
 @each_architecture
+def test_a_batch_computed_in_parts_gives_the_outputs_of_the_whole(architecture, monkeypatch):
+    model = make(architecture)
+    pixels = clips(model, batch=5)
+    monkeypatch.setattr(optimization, "VALUES_IN_A_PART", 2 * pixels[0].numel())
+    actual = optimize(model, exact=True)(pixels, output_hidden_states=True)
+    expected = model(pixels, output_hidden_states=True)
+    assert distance(actual.logits, expected.logits) < 1e-5
+    for state, expected_state in zip(actual.hidden_states, expected.hidden_states, strict=True):
+        assert distance(state, expected_state) < 1e-5
+    as_tuple = optimize(model, exact=True).base_model(pixels, return_dict=False)
+    assert_close(as_tuple, model.base_model(pixels, return_dict=False), rtol=1e-4, atol=1e-5)
+
+
+@each_architecture
 def test_a_trunk_alone_is_optimized(architecture):
     trunk = make(architecture).base_model
     pixels = clips(trunk)
