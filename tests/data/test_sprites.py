@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from clips import decode_from_start
 from muybridge.cli import main
 from muybridge.data import DataError, load_videos
 from muybridge.data.sprites import (
@@ -470,7 +471,20 @@ def test_writing_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     assert len(done) == 3
     write_sprites(stopped, 16, **SMALL)
     assert all(path.stat().st_mtime_ns == time for path, time in done.items())
-    assert contents(stopped) == contents(whole)
+    assert_same_set(stopped, whole)
+
+
+def assert_same_set(folder: Path, expected: Path) -> None:
+    """The same files with the same contents; of videos the same frames, as near as the encoder makes them twice."""
+    found, wanted = contents(folder), contents(expected)
+    assert found.keys() == wanted.keys()
+    for name in wanted:
+        if name.endswith(".mp4"):
+            frames, others = decode_from_start(folder / name), decode_from_start(expected / name)
+            assert frames.shape == others.shape
+            assert (frames.float() - others.float()).abs().mean() < 1
+        else:
+            assert found[name] == wanted[name]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -481,7 +495,7 @@ def test_more_clips_join_those_that_are_there(tmp_path):
     write_sprites(tmp_path / "grown", 8, **SMALL)
     write_sprites(tmp_path / "grown", 40, **SMALL)
     write_sprites(tmp_path / "at_once", 40, **SMALL)
-    assert contents(tmp_path / "grown") == contents(tmp_path / "at_once")
+    assert_same_set(tmp_path / "grown", tmp_path / "at_once")
 
 
 def test_a_folder_of_other_sprites_or_other_things_is_left_alone(tmp_path):
