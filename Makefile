@@ -31,4 +31,4 @@ tables: .venv
 	$(BIN)/python -m muybridge.tables README.md
 
 clean:
-	rm -rf .venv build dist src/*.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv demo build dist src/*.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -39,15 +39,20 @@ def processor_name() -> str:
 
 
 def time_in_turn(
-    functions: Mapping[str, Callable[[], object]], *, rounds: int = 5, warmups: int = 1
+    functions: Mapping[str, Callable[[], object]], *, rounds: int = 5, warmups: int = 1, settle: bool = False
 ) -> dict[str, float]:
-    """The median seconds of each function, all of them called in turn in every round."""
+    """The median seconds of each function, all of them called in turn in every round.
+
+    `settle` calls each once more before its time is taken, so that it finds the memory as it left it itself.
+    """
     for _ in range(warmups):
         for function in functions.values():
             function()
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
+            if settle:
+                function()
             start = time.perf_counter()
             function()
             seconds[name].append(time.perf_counter() - start)

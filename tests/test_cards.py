@@ -2,8 +2,10 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from muybridge.cards import CardFacts, parse_card, write_card
+from muybridge.cards import Card, CardFacts, Number, add_results, data_name, numbers_of, parse_card, write_card
 from muybridge.models import ARCHITECTURES
+
+NUMBER = Number("Sports-1M", "test", "video Hit@1", 0.611, "10 clips × 3 crops, mean of softmax; 500 videos")
 
 
 @pytest.fixture
@@ -18,16 +20,33 @@ def text() -> str:
         command="muybridge convert …",
         papers=architecture.papers,
         datasets=["sports1m"],
-        numbers=["61.1 % top-1"],
+        numbers=[NUMBER],
+        sections={"Data": "- one\n- two"},
     )
     return write_card(model, facts)
 
 
+def results(accuracy: float, **changes) -> dict:
+    """What results.json holds, as far as a card shows it."""
+    return {
+        "data": "/home/someone/clips", "split": "test", "protocol": {"num_clips": 10}, "num_videos": 40,
+        "metrics": {"video_hit_at_1": accuracy, "video_hit_at_5": None, "negative_log_likelihood": 0.3},
+        "classes": [
+            {"label": "left", "num_videos": 40, "accuracy": accuracy, "taken_for": "right", "times": 3},
+            {"label": "right", "num_videos": 0, "accuracy": None, "taken_for": "", "times": 0},
+        ],
+        **changes,
+    }  # fmt: skip
+
+
 def test_a_card_is_read_by_the_hubs_own_parser(text):
     card = ModelCard(text)
-    card.data.to_dict()
     assert (card.data.license, card.data.pipeline_tag) == ("mit", "video-classification")
+    assert card.data.metrics == ["accuracy"]
     assert "c3d" in card.data.tags
+    (result,) = card.data.eval_results
+    assert (result.dataset_name, result.dataset_split, result.metric_value) == ("Sports-1M", "test", 0.611)
+    assert result.metric_args == {"protocol": NUMBER.protocol}
 
 
 def test_a_card_says_what_the_model_is_and_how_its_numbers_were_measured(text):
@@ -35,10 +54,37 @@ def test_a_card_says_what_the_model_is_and_how_its_numbers_were_measured(text):
     for words in (
         "4 frames of 32×32",
         "10 clips × 3 crops, mean of softmax",
-        "61.1 % top-1",
+        "| Sports-1M test | 61.1% |",
         "arxiv.org/abs/1412.0767",
+        "@misc{",
+        "## Intended use and limits",
     ):
         assert words in text
+
+
+def test_a_card_is_written_as_it_was_read(text):
+    card = Card.parse(text)
+    assert str(card) == text
+    assert card.sections["Data"] == "- one\n- two"
+    assert card.numbers == [NUMBER]
+
+
+def test_results_are_added_and_a_second_measurement_takes_the_place_of_the_first(text, tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(text, encoding="utf-8")
+    add_results(tmp_path, results(0.5))
+    add_results(tmp_path, results(0.25))
+    add_results(tmp_path, results(0.75, protocol={"num_clips": 1}))
+    card = Card.parse(path.read_text(encoding="utf-8"))
+    assert [number.value for number in card.numbers] == [0.611, 0.25, 0.75]
+    assert {number.dataset for number in card.numbers} == {"Sports-1M", "clips"}  # and no path of this machine
+    assert "| clips test | 25% | 10 clips × 1 crop, mean of softmax; 40 videos |" in card.sections["Results"]
+    assert "| left | 40 | 75.0% | right (3) |" in card.sections["Classes"]
+    assert "Under 1 clip × 1 crop" in card.sections["Classes"]
+
+
+def test_what_was_not_measured_is_no_number():
+    assert [number.metric for number in numbers_of(results(0.5))] == ["video Hit@1"]
 
 
 @pytest.mark.parametrize(
@@ -53,3 +99,17 @@ def test_a_card_without_its_fields_is_refused(front_matter, message):
     text = "# Title" if front_matter is None else f"---\n{yaml.safe_dump(front_matter)}---\n# Title"
     with pytest.raises(ValueError, match=message):
         parse_card(text)
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("clips", "clips"),
+        ("/home/someone/fights/labels.csv", "fights"),
+        ("ucf101:/data/lists/", "lists"),
+        ("datasets:someone/sprites", "sprites"),
+        ("labels.csv", "labels.csv"),
+    ],
+)
+def test_data_are_called_by_the_end_of_their_place(place, name):
+    assert data_name(place) == name

@@ -5,8 +5,8 @@ import muybridge
 
 NAMES = {
     "ARCHITECTURES", "AutoVideoProcessor", "Clip", "ErrorPolicy", "ImageProcessor", "Protocol", "SOURCES",
-    "VideoClassificationPipeline", "VideoError", "VideoMetadata", "VideoProcessor", "VideoReader", "__version__",
-    "convert", "models", "optimize",
+    "TrainingSettings", "VideoClassificationPipeline", "VideoError", "VideoMetadata", "VideoProcessor", "VideoReader",
+    "__version__", "convert", "evaluate", "extract_features", "load_videos", "models", "optimize", "publish", "train",
 }  # fmt: skip
 
 

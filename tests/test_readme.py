@@ -17,7 +17,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 @pytest.fixture(scope="module")
 def after_the_demo(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
-    program = [sys.executable, ROOT / "examples" / "demo.py"]
+    program = [sys.executable, ROOT / "examples" / "demo.py", "--clips", "32", "--epochs", "1"]
     done = subprocess.run(program, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder

@@ -8,6 +8,10 @@ which a file becomes a label:
 - `models`: `pixel_values_videos` become features and logits; one folder an architecture.
 - `conversion`: weights that others trained become checkpoints.
 - `pipelines`: all of it in one call.
+- `data`: which clips: folders, manifests, published lists, shards, streams; made ones.
+- `training`: the loop on Accelerate, from settings to a checkpoint.
+- `evaluation`: protocols, metrics, scores and their fusion, classifiers on features.
+- `cards`, `checkpoints`, `publishing`: what is handed on.
 - `cli`: the command `muybridge`.
 """
 
@@ -32,8 +36,14 @@ PUBLIC_NAMES = {
     "VideoMetadata": "muybridge.types",
     "VideoProcessor": "muybridge.processing",
     "VideoReader": "muybridge.video",
+    "TrainingSettings": "muybridge.training",
     "convert": "muybridge.conversion",
+    "evaluate": "muybridge.evaluation",
+    "extract_features": "muybridge.evaluation",
+    "load_videos": "muybridge.data",
     "optimize": "muybridge.models.optimization",
+    "publish": "muybridge.publishing",
+    "train": "muybridge.training",
 }
 
 __all__ = ["__version__", "models", *PUBLIC_NAMES]  # names, all of them

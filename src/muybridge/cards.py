@@ -1,17 +1,70 @@
-"""Model cards: written with every checkpoint, read by people, parsed and checked by tests and the hub."""
+"""Model cards: written with every checkpoint, given numbers when it is measured, read by people and by the Hub."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
+from huggingface_hub import EvalResult, ModelCardData
 from transformers import PreTrainedModel
 
 from muybridge.models import ARCHITECTURES
 from muybridge.models.inspection import count_gmacs, count_parameters
 from muybridge.models.registry import Paper
+from muybridge.types import HEADLINES, SHARES, Protocol
 
 REQUIRED_FIELDS = ("library_name", "license", "pipeline_tag", "tags")
+TASK = "video-classification"
+NO_RESULTS = "None were measured for this checkpoint."
+LIMITS = (
+    "Every video gets one of the labels, also one that none of them describes. The results hold for videos like those "
+    "that they were measured on: other cameras, places and people may give worse ones. No decision about a person "
+    "should rest on a label that nobody looked at."
+)
+
+# What the Hub calls the kind of a number, where that is not its name.
+METRIC_TYPES = {"clip Hit@1": "accuracy", "video Hit@1": "accuracy", "top-1": "accuracy"}
+
+
+@dataclass(frozen=True)
+class Number:
+    """One result, a share of one: of which data, and how it was measured. `stated_in` where someone else did."""
+
+    dataset: str
+    split: str
+    metric: str
+    value: float
+    protocol: str
+    stated_in: str = ""
+
+    def to_eval_result(self) -> EvalResult:
+        how = {"protocol": self.protocol, **({"stated_in": self.stated_in} if self.stated_in else {})}
+        return EvalResult(
+            task_type=TASK,
+            dataset_type=slug(self.dataset),
+            dataset_name=self.dataset,
+            dataset_split=self.split or None,
+            metric_type=METRIC_TYPES.get(self.metric, slug(self.metric)),
+            metric_name=self.metric,
+            metric_value=self.value,
+            metric_args=how,
+        )
+
+    @classmethod
+    def of(cls, result: EvalResult) -> "Number":
+        how = result.metric_args or {}
+        name = result.metric_name or result.metric_type
+        return cls(
+            result.dataset_name, result.dataset_split or "", name, float(result.metric_value),
+            how.get("protocol", "not stated"), how.get("stated_in", ""),
+        )  # fmt: skip
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """What the numbers of one row of a table share."""
+        return self.dataset, self.split, self.protocol, self.stated_in
 
 
 @dataclass(frozen=True)
@@ -25,38 +78,131 @@ class CardFacts:
     command: str
     papers: Sequence[Paper]
     datasets: Sequence[str] = ()
-    numbers: Sequence[str] = ()
+    numbers: Sequence[Number] = ()
     citation: str = ""
-    sections: dict[str, str] = field(default_factory=dict)
+    sections: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Card:
+    """A checkpoint's README.md: fields for programs, a head, and sections by their titles."""
+
+    data: ModelCardData
+    head: str
+    sections: dict[str, str]
+
+    @classmethod
+    def parse(cls, text: str) -> "Card":
+        fields = parse_card(text)
+        body = text[4:].split("\n---\n", 1)[1]
+        head, *parts = re.split(r"^## ", body, flags=re.MULTILINE)
+        titles_and_texts = (part.partition("\n") for part in parts)
+        return cls(ModelCardData(**fields), head.strip(), {name: text.strip() for name, _, text in titles_and_texts})
+
+    def __str__(self) -> str:
+        sections = "".join(f"\n## {title}\n\n{text}\n" for title, text in self.sections.items())
+        return f"---\n{self.data.to_yaml()}\n---\n\n{self.head}\n{sections}"
+
+    @property
+    def numbers(self) -> list[Number]:
+        return [Number.of(result) for result in self.data.eval_results or []]
+
+    def add_numbers(self, numbers: Iterable[Number]) -> None:
+        """Puts numbers on the card; one that was measured again in the same way takes the place of the earlier."""
+        merged = {(*number.place, number.metric): number for number in (*self.numbers, *numbers)}
+        if not merged:
+            return
+        self.data.eval_results = [number.to_eval_result() for number in merged.values()]
+        self.data.model_name = self.data.model_name or self.head.splitlines()[0].removeprefix("# ")
+        self.data.metrics = sorted({result.metric_type for result in self.data.eval_results})
+        self.sections["Results"] = results_table(list(merged.values()))
 
 
 def write_card(model: PreTrainedModel, facts: CardFacts) -> str:
     """The text of a checkpoint's README.md."""
-    front_matter = {
-        "library_name": "muybridge",
-        "license": facts.licence,
-        "pipeline_tag": "video-classification",
-        "tags": ["video", "video-classification", model.config.model_type],
-        "datasets": list(facts.datasets),
-    }
+    data = ModelCardData(
+        library_name="muybridge",
+        license=facts.licence,
+        pipeline_tag=TASK,
+        tags=["video", TASK, model.config.model_type],
+        datasets=list(facts.datasets) or None,
+    )
     sections = {
         "Use": usage(facts.name),
+        "Intended use and limits": LIMITS,
         "Model": describe_model(model),
         **facts.sections,
-        "Numbers": bullets(facts.numbers) or "None were measured for this checkpoint.",
+        "Results": NO_RESULTS,
         "Made with": f"```console\n{facts.command}\n```",
         "Papers": bullets([f"{paper.authors}: [{paper.title}]({paper.url}), {paper.year}." for paper in facts.papers]),
+        "Citation": "```bibtex\n" + (facts.citation or "\n".join(map(bibtex, facts.papers))) + "\n```",
     }
-    if facts.citation:
-        sections["Citation"] = f"```bibtex\n{facts.citation}\n```"
-    head = f"---\n{yaml.safe_dump(front_matter, sort_keys=False)}---\n\n# {facts.title}\n\n{facts.summary}\n"
-    return head + "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
+    card = Card(data, f"# {facts.title}\n\n{facts.summary}", sections)
+    card.add_numbers(facts.numbers)
+    return str(card)
+
+
+def add_results(folder: str | Path, results: Mapping[str, Any]) -> None:
+    """Puts what `evaluate` found, as its results.json has it, on the card of a checkpoint folder."""
+    path = Path(folder) / "README.md"
+    card = Card.parse(path.read_text(encoding="utf-8"))
+    card.add_numbers(numbers_of(results))
+    card.sections = inserted(card.sections, "Classes", classes_table(results), after="Results")
+    path.write_text(str(card), encoding="utf-8")
+
+
+def inserted(sections: Mapping[str, str], title: str, text: str, *, after: str) -> dict[str, str]:
+    """The sections with one in its place, or behind all others where that place is not there."""
+    order = [name for name in sections if name != title]
+    order.insert(order.index(after) + 1 if after in order else len(order), title)
+    return {name: text if name == title else sections[name] for name in order}
+
+
+def numbers_of(results: Mapping[str, Any]) -> list[Number]:
+    """The results that a card lists."""
+    dataset = data_name(str(results.get("data") or "unnamed data"))
+    how = f"{describe_protocol(results)}; {results['num_videos']} videos"
+    return [
+        Number(dataset, str(results.get("split") or ""), HEADLINES[name], round(value, 4), how)
+        for name, value in results["metrics"].items()
+        if name in SHARES and value is not None
+    ]
+
+
+def describe_protocol(results: Mapping[str, Any]) -> str:
+    """One protocol, or those of the scores that were fused."""
+    protocols = results["protocol"] if isinstance(results["protocol"], list) else [results["protocol"]]
+    return "; ".join(dict.fromkeys(str(Protocol(**fields)) for fields in protocols))
+
+
+def results_table(numbers: Sequence[Number]) -> str:
+    """One row for the data, the split and the protocol; one column a metric."""
+    metrics = list(dict.fromkeys(number.metric for number in numbers))
+    rows: dict[tuple[str, str, str, str], dict[str, float]] = {}
+    for number in numbers:
+        rows.setdefault(number.place, {})[number.metric] = number.value
+    lines = [["data", *metrics, "how"], ["---"] * (len(metrics) + 2)]
+    for (dataset, split, protocol, stated_in), values in rows.items():
+        shares = [f"{100 * values[metric]:.4g}%" if metric in values else "–" for metric in metrics]
+        how = protocol + (f"; stated in {stated_in}, not measured here" if stated_in else "")
+        lines.append([f"{dataset} {split}".strip(), *shares, how])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def classes_table(results: Mapping[str, Any]) -> str:
+    """How well each label is recognised, for the results added last."""
+    lines = ["| label | videos | recognised | most often taken for |", "| --- | --- | --- | --- |"]
+    for row in results["classes"]:
+        share = "–" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
+        mistake = f"{row['taken_for']} ({row['times']})" if row["taken_for"] else ""
+        lines.append(f"| {row['label']} | {row['num_videos']} | {share} | {mistake} |")
+    return f"Under {describe_protocol(results)}.\n\n" + "\n".join(lines)
 
 
 def usage(name: str) -> str:
     return (
         "```python\nimport muybridge\nfrom transformers import pipeline\n\n"
-        f'classify = pipeline("video-classification", model="{name}")\nprint(classify("clip.mp4"))\n```'
+        f'classify = pipeline("{TASK}", model="{name}")\nprint(classify("clip.mp4"))\n```'
     )
 
 
@@ -70,13 +216,34 @@ def describe_model(model: PreTrainedModel) -> str:
             f"Multiply-accumulates: {count_gmacs(model):.1f} G a clip",
             f"Input: {config.num_frames} frames of {config.image_size}×{config.image_size}",
             f"Labels: {config.num_labels}",
-            f"Protocol of its numbers: {config.get_protocol()}" if config.protocol else "Protocol: none is stated",
+            f"Protocol: {config.get_protocol()}" if config.protocol else "Protocol: none is stated",
         ]
     )
 
 
-def bullets(lines: Sequence[str]) -> str:
+def bibtex(paper: Paper) -> str:
+    first = paper.authors.split(",")[0].split()[-1].lower()
+    word = next(word for word in re.findall(r"\w+", paper.title.lower()) if len(word) > 3)
+    authors = " and ".join(name.strip() for name in paper.authors.split(","))
+    return (
+        f"@misc{{{first}{paper.year}{word},\n  title = {{{paper.title}}},\n  author = {{{authors}}},\n"
+        f"  year = {{{paper.year}}},\n  url = {{{paper.url}}},\n}}"
+    )
+
+
+def bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
+
+
+def data_name(place: str) -> str:
+    """What data are called: the folder or the name on the Hub that a place ends with, or the folder of a list."""
+    parts = [part for part in re.split(r"[/\\:]", place) if part] or [place]
+    is_list = len(parts) > 1 and parts[-1].endswith((".csv", ".json", ".jsonl", ".txt", ".tsv"))
+    return parts[-2 if is_list else -1]
+
+
+def slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def parse_card(text: str) -> dict[str, Any]:

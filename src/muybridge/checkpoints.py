@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from transformers import PreTrainedModel
@@ -15,12 +15,13 @@ def save_checkpoint(
     processor: VideoProcessorMixin,
     card: str,
     *,
+    pictures: Sequence[Path] = (),
     check: Callable[[Path], None] | None = None,
     replace: bool = False,
 ) -> Path:
-    """Writes the checkpoint beside `folder`, lets `check` look at it, and moves it there when all of it is good.
+    """Writes the checkpoint, with the pictures of its card, beside `folder`, and moves it there when all is good.
 
-    With `replace` it takes the place of an earlier one.
+    `check` looks at it before. With `replace` it takes the place of an earlier one.
     """
     folder = Path(folder)
     if not replace:
@@ -31,6 +32,8 @@ def save_checkpoint(
         model.save_pretrained(partial)
         processor.save_pretrained(partial)
         (partial / "README.md").write_text(card, encoding="utf-8")
+        for picture in pictures:
+            shutil.copy(picture, partial)
         if check is not None:
             check(partial)
         for path in partial.iterdir():

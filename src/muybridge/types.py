@@ -7,6 +7,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+# What a result is told in, by the names of its numbers. Those that are shares of one are read as percentages.
+HEADLINES = {
+    "clip_hit_at_1": "clip Hit@1",
+    "video_hit_at_1": "video Hit@1",
+    "video_hit_at_5": "video Hit@5",
+    "mean_class_accuracy": "mean class accuracy",
+    "mean_average_precision": "mAP",
+    "negative_log_likelihood": "negative log likelihood",
+    "expected_calibration_error": "calibration error",
+}
+SHARES = HEADLINES.keys() - {"negative_log_likelihood"}
+
 
 @dataclass(frozen=True)
 class VideoMetadata:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import muybridge
 from clips import moving_square, write_clip
 from golden import Golden
 from muybridge.cards import parse_card, write_card
@@ -58,7 +59,7 @@ def test_a_card_claims_the_publishers_numbers_for_the_published_file_alone(check
     text = write_card(source.architecture.classifier(source.config({}, num_labels=400)), facts)
     assert parse_card(text)["license"] == "bsd-3-clause"
     assert parse_card(text)["datasets"] == ["kinetics400"]
-    assert "63.96 %" in text
+    assert "63.96%" in text
     assert "@inproceedings{tran2018closer" in text
 
 
@@ -131,10 +132,18 @@ def test_classify_prints_a_line_of_json_a_video_and_lists_the_unreadable(checkpo
     assert status == 1
     assert [result["video"] for result in results] == names
     assert [len(result.get("labels", [])) for result in results] == [5, 0, 5, 0]
-    assert "not a video" in results[1]["error"] or results[1]["error"]
+    assert "not a video" in results[1]["error"]
     assert "broken.mp4" in output.err
     assert "none.mp4" in output.err
     assert "0.mp4" not in output.err.split("skipped:")[1]
+
+
+def test_a_folder_stands_for_the_videos_in_it(checkpoint, clips, tmp_path, capsys):
+    assert main(["classify", str(clips), "--model", str(checkpoint), "--json"]) == 1
+    videos = [json.loads(line)["video"] for line in capsys.readouterr().out.splitlines()]
+    assert videos == [str(clips / name) for name in ("0.mp4", "1.mp4", "2.mp4", "broken.mp4")]
+    assert main(["classify", str(tmp_path), "--model", str(checkpoint)]) == 2
+    assert f"the folder {tmp_path} holds no videos" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flag", ["--top-k", "--num-clips", "--batch-size"])
@@ -166,6 +175,8 @@ def test_info_describes_a_video(clips, capsys):
     facts = json.loads(capsys.readouterr().out)
     assert (facts["num_frames"], facts["height"], facts["width"]) == (20, 48, 64)
     assert facts["is_num_frames_exact"]
+    assert main(["info", str(clips / "0.mp4")]) == 0
+    assert "is num frames exact  yes" in capsys.readouterr().out
 
 
 def test_info_describes_a_model(checkpoint, capsys):
@@ -210,6 +221,11 @@ def test_an_unknown_command_lists_the_known_ones(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["clasify"])
     assert "classify" in capsys.readouterr().err
+
+
+def test_the_version_is_told_and_python_runs_the_command():
+    done = subprocess.run([sys.executable, "-m", "muybridge", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"muybridge {muybridge.__version__}\n"
 
 
 def test_the_command_is_installed():

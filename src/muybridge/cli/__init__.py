@@ -11,6 +11,8 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers.utils import logging
 
+from muybridge import __version__
+
 # A module of this package for each command: `configure(parser)` and `run(arguments) -> exit status`.
 COMMANDS = {
     "check": "find what is corrupt, short, there twice or leaking in a data set",
@@ -21,6 +23,7 @@ COMMANDS = {
     "info": "describe a video or a model",
     "models": "list the architectures and the sources of weights",
     "pack": "put the clips of a data set into tar shards",
+    "publish": "upload a checkpoint with its card to the Hub, or to a hub of your own",
     "sprites": "write clips of moving sprites, for trying things out",
     "train": "train a model on videos, from scratch or from a checkpoint",
 }
@@ -73,6 +76,7 @@ def positive(text: str) -> int:
 
 def overview() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="muybridge", description="A model hub for video.")
+    parser.add_argument("--version", action="version", version=f"muybridge {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, description in COMMANDS.items():
         commands.add_parser(name, help=description, add_help=False)

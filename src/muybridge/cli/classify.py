@@ -3,13 +3,15 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 from transformers import AutoConfig
 
-from muybridge.cli import named, positive
+from muybridge.cli import CommandError, named, positive
+from muybridge.data.formats.catalogue import video_files
 from muybridge.pipelines import VideoClassificationPipeline
 from muybridge.video import ErrorPolicy
 
@@ -17,7 +19,7 @@ BAR_WIDTH = 20
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("clips", nargs="+", metavar="CLIP", help="a file of video, or the address of one")
+    parser.add_argument("clips", nargs="+", metavar="CLIP", help="a file of video, the address of one, or a folder")
     parser.add_argument("--model", required=True, help="a checkpoint folder or a name on the Hub")
     parser.add_argument("--top-k", type=positive, default=5, help="how many labels a video (%(default)s)")
     parser.add_argument("--num-clips", type=positive, help="clips a video whose scores are averaged (as saved)")
@@ -25,9 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--num-crops", type=int, choices=(1, 3, 5, 10), help="crops a clip whose scores are averaged (as saved)"
     )
     parser.add_argument(
-        "--batch-size", type=positive, default=4, help="views that go through the model at once (%(default)s)"
+        "--batch-size", type=positive, default=1, help="views that go through the model at once (%(default)s)"
     )
-    parser.add_argument("--workers", type=int, default=2, help="threads that decode ahead (%(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="threads that decode ahead (%(default)s)")
     parser.add_argument(
         "--errors", default="skip", help="raise, skip or retry(N): what an unreadable file does (%(default)s)"
     )
@@ -37,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     policy = ErrorPolicy.parse(arguments.errors)
+    clips = list(expand(arguments.clips))
     views = {name: getattr(arguments, name) for name in ("num_clips", "num_crops") if getattr(arguments, name)}
     named(arguments.model, AutoConfig.from_pretrained)  # before anything slow
     pipeline = named(
@@ -49,9 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         top_k=arguments.top_k,
         **views,
     )
-    for clip, labels in zip(
-        arguments.clips, progress(pipeline(iter(arguments.clips)), len(arguments.clips)), strict=True
-    ):
+    for clip, labels in zip(clips, progress(pipeline(iter(clips)), len(clips)), strict=True):
         if arguments.json:
             print_json({"video": clip, **({"labels": labels} if labels else {"error": policy.skipped[-1][1]})})
         elif labels:
@@ -59,6 +60,18 @@ def run(arguments: argparse.Namespace) -> int:
     if policy.skipped:
         print(policy.report(), file=sys.stderr)
     return 1 if policy.skipped else 0
+
+
+def expand(clips: Sequence[str]) -> Iterator[str]:
+    """The clips, with the videos in it in the place of each folder."""
+    for clip in clips:
+        if not Path(clip).is_dir():
+            yield clip
+            continue
+        files = list(map(str, video_files(Path(clip))))
+        if not files:
+            raise CommandError(f"the folder {clip} holds no videos")
+        yield from files
 
 
 def progress(results: Iterator[Any], total: int) -> Iterator[Any]:

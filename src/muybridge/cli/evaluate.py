@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from muybridge.cards import add_results
 from muybridge.cli import CommandError, named
 from muybridge.data import VideoRecords, load_videos
 from muybridge.data.formats import FORMATS
@@ -26,9 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help=f"a path, or FORMAT:PLACE with a format of {formats}")
     parser.add_argument("--split", default="test", help="which split, where the data have any (%(default)s)")
     parser.add_argument("--videos", metavar="DIR", help="where the clips lie, if not beside their list")
-    parser.add_argument(
-        "--fold", type=int, nargs="+", default=[1], help="which divisions of UCF101 or HMDB51 (%(default)s)"
-    )
+    parser.add_argument("--fold", type=int, nargs="+", default=[1], help="which divisions of UCF101 or HMDB51 (1)")
     parser.add_argument("--protocol", choices=PROTOCOLS, help="how a video is judged, if not as the checkpoint says")
     parser.add_argument(
         "--groups",
@@ -44,12 +43,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--errors", default="skip", help="raise, skip or retry(N): what an unreadable file does (%(default)s)"
     )
     parser.add_argument("--leave-out-unreadable", action="store_true", help="do not count unreadable videos as wrong")
+    parser.add_argument("--card", action="store_true", help="put the numbers on the card of the model, a folder")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(arguments: argparse.Namespace) -> int:
     pairs = paired(arguments.model, arguments.fold)
     folders = output_folders(arguments.output, len(pairs))
+    if arguments.card:
+        require_cards(arguments.model)
     results = []
     for (model, fold), folder in zip(pairs, folders, strict=True):
         result = measure(arguments, model, fold)
@@ -57,11 +59,20 @@ def run(arguments: argparse.Namespace) -> int:
         if process_state().is_main_process:
             if folder:
                 result.save(folder)
+            if arguments.card:
+                add_results(model, result.to_dict())
             if not arguments.json:
                 print(result, end="\n\n" if len(pairs) > 1 else "\n")
     if process_state().is_main_process:
         print_all(results, as_json=arguments.json)
     return 1 if any(result.scores.unreadable for result in results) else 0
+
+
+def require_cards(models: Sequence[str]) -> None:
+    """Before the work, and not after it."""
+    for model in models:
+        if not (Path(model) / "README.md").is_file():
+            raise CommandError(f"{model} is no folder with a card, README.md, to put the numbers on; leave out --card")
 
 
 def measure(arguments: argparse.Namespace, name: str, fold: int) -> Result:

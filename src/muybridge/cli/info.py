@@ -32,8 +32,16 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     width = max(map(len, facts))
     for name, value in facts.items():
-        print(f"{name.replace('_', ' '):<{width}}  {value}")
+        print(f"{name.replace('_', ' '):<{width}}  {shown(value)}")
     return 0
+
+
+def shown(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def is_video(thing: str) -> bool:

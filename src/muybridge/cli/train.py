@@ -1,6 +1,7 @@
 """Trains a model on videos: a new network of an architecture, or a checkpoint further."""
 
 import argparse
+import json
 from dataclasses import MISSING, Field, fields
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -8,16 +9,47 @@ from typing import Any, Literal, get_args, get_origin
 from muybridge.cli import CommandError
 from muybridge.training import TrainingError, TrainingSettings, train
 
+# The title of the help that begins with each of these settings.
+TITLES = {
+    "model": "the run",
+    "epochs": "length",
+    "optimizer": "optimisation",
+    "trained": "what is trained",
+    "augment": "regularisation",
+    "num_frames": "a new network",
+    "mixed_precision": "how it runs",
+}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    group: argparse._ActionsContainer = parser
     for spec in fields(TrainingSettings):
-        if get_origin(spec.type) is not dict:
-            add_flag(parser, spec)
+        if spec.name in TITLES:
+            group = parser.add_argument_group(TITLES[spec.name])
+        add_flag(group, spec)
     parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
     parser.add_argument("--allow-changes", action="store_true", help="also where its settings were others")
 
 
-def add_flag(parser: argparse.ArgumentParser, spec: Field[Any]) -> None:
+class Fields(argparse.Action):
+    """Gathers NAME=VALUE words in a dictionary."""
+
+    def __call__(self, _parser: Any, namespace: Any, values: Any, _option: str | None = None) -> None:
+        setattr(namespace, self.dest, dict(values))
+
+
+def name_and_value(word: str) -> tuple[str, Any]:
+    """The value is JSON, or else the word that it is."""
+    name, sign, value = word.partition("=")
+    if not name or not sign:
+        raise argparse.ArgumentTypeError(f"{word!r} is not NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def add_flag(parser: argparse._ActionsContainer, spec: Field[Any]) -> None:
     """A flag for a field: its type, choices, default and explanation."""
     flag = "--" + spec.name.replace("_", "-")
     default = spec.default if spec.default is not MISSING else None
@@ -29,6 +61,8 @@ def add_flag(parser: argparse.ArgumentParser, spec: Field[Any]) -> None:
         arguments["action"] = argparse.BooleanOptionalAction
     elif get_origin(spec.type) is Literal:
         arguments["choices"] = get_args(spec.type)
+    elif get_origin(spec.type) is dict:
+        arguments |= {"nargs": "+", "type": name_and_value, "action": Fields, "metavar": "NAME=VALUE"}
     elif get_origin(spec.type) is list:
         arguments |= {"nargs": "*" if spec.name == "trackers" else "+", "type": kind}
     else:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from muybridge.cards import Number
 from muybridge.models.registry import Paper
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -37,13 +38,15 @@ class Recipe:
     def get_paper(self) -> Paper:
         return Paper(self.paper["title"], ", ".join(self.paper["authors"]), self.paper["year"], self.paper["url"])
 
-    def get_numbers(self) -> list[str]:
-        """The publisher's results as sentences."""
+    def get_numbers(self) -> list[Number]:
+        """The publisher's results."""
         return [
-            f"{result['dataset']}, {result['metric']}: {result['value']} % ({result['protocol']}); stated in "
-            f"{result['where']}, not measured here"
+            Number(
+                result["dataset"], "", result["metric"], round(result["value"] / 100, 6), result["protocol"],
+                stated_in=result["where"],
+            )
             for result in self.results
-        ]
+        ]  # fmt: skip
 
 
 @cache

@@ -15,18 +15,7 @@ from numpy.typing import NDArray
 
 from muybridge.evaluation import metrics as measures
 from muybridge.evaluation.scores import Scores, replacing, shortened
-
-# What is read as one number; the others are in `Result.to_dict`.
-HEADLINES = {
-    "clip_hit_at_1": "clip Hit@1",
-    "video_hit_at_1": "video Hit@1",
-    "video_hit_at_5": "video Hit@5",
-    "mean_class_accuracy": "mean class accuracy",
-    "mean_average_precision": "mAP",
-    "negative_log_likelihood": "negative log likelihood",
-    "expected_calibration_error": "calibration error",
-}
-NOT_A_SHARE = "negative_log_likelihood"
+from muybridge.types import HEADLINES, SHARES
 
 
 @dataclass(frozen=True)
@@ -203,7 +192,7 @@ def describe_splits(results: Sequence[Result]) -> str:
 
 
 def shown(name: str, value: float) -> str:
-    return f"{value:.3f}" if name == NOT_A_SHARE else f"{value:.1%}"
+    return f"{value:.1%}" if name in SHARES else f"{value:.3f}"
 
 
 def number(value: float | None) -> float | None:

@@ -42,9 +42,10 @@ VALUES_IN_A_PART = 2 * 16 * 3 * 112 * 112
 def optimize(model: PreTrainedModel, *, exact: bool = False) -> PreTrainedModel:
     """A copy of `model` for inference, with its class, its config, and the same inputs and outputs.
 
-    Where the hardware computes bfloat16 fast, the copy does; features and hidden states are then bfloat16, logits
-    float32. `exact=True` keeps the precision of the weights. It takes float32 and bfloat16 inputs either way, and
-    cannot be trained or saved: train and save the original.
+    Where the hardware computes bfloat16 fast, the copy does; features and hidden states are then bfloat16, and so are
+    the logits of other libraries' models, while those of ours are float32. `exact=True` keeps the precision of the
+    weights. It takes float32 and bfloat16 inputs either way, and cannot be trained or saved: train and save the
+    original.
     """
     optimized = copy.deepcopy(model).eval().requires_grad_(False)
     for module in list(optimized.modules()):

@@ -1,18 +1,29 @@
 """What a run leaves behind: a checkpoint that anyone loads, with a card that says how it was made."""
 
 import copy
+import json
+import platform
+import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+import transformers
 
-from muybridge.cards import CardFacts, bullets, write_card
+from muybridge.cards import CardFacts, add_results, bullets, write_card
 from muybridge.checkpoints import save_checkpoint
+from muybridge.evaluation import Result
 from muybridge.models import ARCHITECTURES
 from muybridge.models.base import VideoForClassification
 from muybridge.processing import VideoProcessor
 from muybridge.training.learner import Task
+from muybridge.training.progress import CURVES_FILE
 from muybridge.training.settings import TrainingSettings
+from muybridge.training.setup import TaskData
+
+ALWAYS_SHOWN = ("epochs", "batch_size", "optimizer", "learning_rate", "schedule", "weight_decay", "augment", "seed")
 
 
 def single_task_model(model: VideoForClassification, task: Task, tasks: Sequence[Task]) -> VideoForClassification:
@@ -28,19 +39,66 @@ def single_task_model(model: VideoForClassification, task: Task, tasks: Sequence
 
 
 def write_checkpoint(
-    folder: Path, model: VideoForClassification, processor: VideoProcessor, settings: TrainingSettings
+    folder: Path,
+    model: VideoForClassification,
+    processor: VideoProcessor,
+    settings: TrainingSettings,
+    data: TaskData,
+    result: Result | None,
 ) -> None:
-    """Writes the checkpoint, in the place of an earlier one of the same run."""
+    """Writes the checkpoint with its card, in the place of an earlier one of the same run."""
+    architecture, curves = ARCHITECTURES[model.config.model_type], folder.parent / CURVES_FILE
     facts = CardFacts(
-        title=folder.parent.name,
+        title=f"{architecture.title} on {data.name}",
         name=str(folder),
-        summary=f"Trained on {', '.join(settings.data)}, from {settings.model}.",
+        summary=f"Gives a video one of {model.config.num_labels} labels. Trained on {data.name} {beginning(settings)}.",
         licence=settings.licence or "unknown",
-        command="muybridge train " + " ".join(command_words(settings)),
-        papers=ARCHITECTURES[model.config.model_type].papers,
-        sections={"Labels": bullets([model.config.id2label[index] for index in range(model.config.num_labels)])},
+        command="muybridge train " + " ".join(map(shlex.quote, command_words(settings))),
+        papers=architecture.papers,
+        datasets=[data.name],
+        sections={
+            "Labels": ", ".join(model.config.id2label[index] for index in range(model.config.num_labels)) + ".",
+            "Data": describe_data(data),
+            "Training": describe_training(settings) + f"\n\n![The curves of the run]({CURVES_FILE})",
+        },
     )
-    save_checkpoint(folder, model, processor, write_card(model, facts), replace=True)
+    save_checkpoint(folder, model, processor, write_card(model, facts), pictures=[curves], replace=True)
+    if result is not None:
+        add_results(folder, result.to_dict())
+
+
+def beginning(settings: TrainingSettings) -> str:
+    is_new = settings.model in ARCHITECTURES
+    return "from random weights" if is_new else f"from the weights of {Path(settings.model).name}"
+
+
+def describe_data(data: TaskData) -> str:
+    counts = Counter(record.label for record in data.training)
+    lines = [
+        f"Trained on: {len(data.training)} videos of {len(counts)} labels, {min(counts.values())} to "
+        f"{max(counts.values())} each",
+        f"Evaluated on: {len(data.evaluation)} other videos" if data.evaluation else "Evaluated on: nothing",
+    ]
+    return bullets(lines)
+
+
+def describe_training(settings: TrainingSettings) -> str:
+    """The settings that a reader looks for, and those that are not what they are by default."""
+    shown = {name: getattr(settings, name) for name in ALWAYS_SHOWN} | settings.given()
+    rows = [
+        f"| {name.replace('_', ' ')} | {value} |"
+        for name, value in shown.items()
+        if name not in ("model", "data", "output", "licence")
+    ]
+    versions = f"With torch {torch.__version__}, transformers {transformers.__version__}, {platform.machine()}."
+    return "\n".join(["| setting | value |", "| --- | --- |", *rows, "", versions])
+
+
+def spelled(value: Any) -> list[str]:
+    """A setting as the words after its flag."""
+    if isinstance(value, dict):
+        return [f"{name}={json.dumps(part, separators=(',', ':'))}" for name, part in value.items()]
+    return list(map(str, value)) if isinstance(value, list) else [str(value)]
 
 
 def command_words(settings: TrainingSettings) -> list[str]:
@@ -51,5 +109,5 @@ def command_words(settings: TrainingSettings) -> list[str]:
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
         elif value is not None and value != []:
-            words += [flag, *(map(str, value) if isinstance(value, list) else [str(value)])]
+            words += [flag, *spelled(value)]
     return words

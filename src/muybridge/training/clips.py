@@ -1,6 +1,7 @@
 """The training clips of all data sets as one, in an order that the seed and the epoch alone decide."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -8,7 +9,7 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset, Sampler
 
 from muybridge.data import VideoRecord
-from muybridge.data.clips import Item, TrainingClips, generator_of
+from muybridge.data.clips import Item, TrainingClips, generator_of, training_augmentation
 from muybridge.processing import VideoProcessor
 from muybridge.training.learner import Task
 from muybridge.training.settings import TrainingSettings
@@ -70,7 +71,8 @@ def make_clips(
     settings: TrainingSettings, data: Sequence[TaskData], tasks: Sequence[Task], processor: VideoProcessor
 ) -> TaskClips:
     """The training clips of all data sets."""
-    kind = TrainingClips if settings.augment else MiddleClips
+    augmentation = training_augmentation(processor, flip_probability=0.5 if settings.flip else 0.0)
+    kind = partial(TrainingClips, augmentation=augmentation) if settings.augment else MiddleClips
     policy = ErrorPolicy.parse(settings.errors)
     log = Path(settings.output) / "skipped.jsonl"
     parts = [kind(task.training, processor, seed=settings.seed, policy=policy, log=log) for task in data]

@@ -11,6 +11,8 @@ from tqdm import tqdm
 
 Batch = TypeVar("Batch")
 
+CURVES_FILE = "curves.png"
+
 
 class Stopwatch:
     """How much of the time is spent waiting for data."""
@@ -83,7 +85,7 @@ class Progress:
     def close(self) -> None:
         self.bar.close()
         if self.accelerator.is_main_process:
-            draw_curves(read_metrics(self.path), self.folder / "curves.png")
+            draw_curves(read_metrics(self.path), self.folder / CURVES_FILE)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

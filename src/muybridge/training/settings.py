@@ -43,7 +43,8 @@ class TrainingSettings:
     trunk_rate_factor: float = field(default=1.0, metadata={"help": "the trunk's learning rate over the classifier's"})
     layer_decay: float = field(default=1.0, metadata={"help": "a stage's rate over that of the stage after it"})
 
-    augment: bool = field(default=True, metadata={"help": "random clips, crops, flips and colours; or the middle"})
+    augment: bool = field(default=True, metadata={"help": "random clips, crops and mirror images; or the middle"})
+    flip: bool = field(default=True, metadata={"help": "mirror clips by chance; not where left and right differ"})
     label_smoothing: float = 0.0
     mixup: float = field(default=0.0, metadata={"help": "alpha of its beta distribution; 0 is none"})
     cutmix: float = field(default=0.0, metadata={"help": "alpha of its beta distribution; 0 is none"})
@@ -52,7 +53,12 @@ class TrainingSettings:
 
     num_frames: int | None = field(default=None, metadata={"help": "of a new network; its own by default"})
     image_size: int | None = field(default=None, metadata={"help": "of a new network; its own by default"})
-    model_fields: dict[str, Any] = field(default_factory=dict, metadata={"help": "further fields of a new config"})
+    model_fields: dict[str, Any] = field(
+        default_factory=dict, metadata={"help": "further fields of a new network's config, as depths=[1,1,1,1]"}
+    )
+    processor_fields: dict[str, Any] = field(
+        default_factory=dict, metadata={"help": "how clips are made of videos, as sampling=uniform frame_stride=2"}
+    )
 
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     compile: bool = False

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoModelForVideoClassification
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
+from muybridge.cards import data_name
 from muybridge.data import VideoRecords, load_videos
 from muybridge.models import ARCHITECTURES
 from muybridge.models.base import VideoConfig, VideoForClassification
@@ -25,6 +25,7 @@ class TaskData:
     name: str
     training: VideoRecords
     evaluation: VideoRecords | None
+    evaluation_split: str | None = None
 
 
 def load_data(settings: TrainingSettings) -> list[TaskData]:
@@ -33,7 +34,7 @@ def load_data(settings: TrainingSettings) -> list[TaskData]:
         records = load_videos(source)
         name = settings.evaluation_split or next((name for name in EVALUATION_SPLITS if name in records.splits), None)
         training = records.with_split(settings.split) if records.splits else records
-        loaded.append(TaskData(Path(source).stem, training, records.with_split(name) if name else None))
+        loaded.append(TaskData(data_name(source), training, records.with_split(name) if name else None, name))
     return loaded
 
 
@@ -52,7 +53,8 @@ def new_model(settings: TrainingSettings, labels: Sequence[str]) -> tuple[VideoF
     config = architecture.config(**given, **dropout_field(settings), **settings.model_fields, **label_fields(labels))
     side = config.image_size
     crop = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}} if given else {}
-    return architecture.classifier(config), architecture.processor(num_frames=config.num_frames, **crop)
+    fields = {"num_frames": config.num_frames, **crop, **settings.processor_fields}
+    return architecture.classifier(config), architecture.processor(**fields)
 
 
 def pretrained_model(
@@ -74,7 +76,7 @@ def pretrained_model(
     model = AutoModelForVideoClassification.from_pretrained(settings.model, **dropout_field(settings))
     if [model.config.id2label[index] for index in range(model.config.num_labels)] != list(labels):
         model.reset_classifier(labels)
-    return model, AutoVideoProcessor.from_pretrained(settings.model)
+    return model, AutoVideoProcessor.from_pretrained(settings.model, **settings.processor_fields)
 
 
 def label_fields(labels: Sequence[str]) -> dict[str, Any]:

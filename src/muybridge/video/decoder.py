@@ -156,12 +156,15 @@ class Decoder:
 
 
 def count_threads(num_threads: int | None) -> int:
-    """The threads to decode with: what was asked for, one in a DataLoader worker, a few elsewhere."""
+    """The threads to decode with: what was asked for, one in a DataLoader worker, a few elsewhere.
+
+    Two for a processor, because they wait for each other's frames, and for their turn while frames are converted.
+    """
     if num_threads is not None:
         return num_threads
     from torch.utils.data import get_worker_info
 
-    return 1 if get_worker_info() is not None else min(os.cpu_count() or 1, MAX_THREADS)
+    return 1 if get_worker_info() is not None else min(2 * (os.cpu_count() or 1), MAX_THREADS)
 
 
 def _open_container(source: Source) -> av.container.InputContainer:
