@@ -7,6 +7,8 @@ import pytest
 
 # No test loads anything from the Hub: a name that is nowhere fails at once instead of being asked for again.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# As muybridge has it; tests import torch first, and their processes share a few processors.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session")
