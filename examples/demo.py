@@ -34,8 +34,8 @@ NUM_NEIGHBOURS = 3
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("demo"), help="where it all goes (%(default)s)")
-    parser.add_argument("--clips", type=int, default=800, help="how many clips are made (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=14, help="how long the network learns (%(default)s)")
+    parser.add_argument("--clips", type=int, default=1000, help="how many clips are made (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=10, help="how long the network learns (%(default)s)")
     arguments = parser.parse_args()
     logging.disable_progress_bar()  # those of transformers, for files that load in a moment
     start = time.perf_counter()
@@ -52,7 +52,10 @@ def main() -> None:
 
 
 def make_clips(folder: Path, num_clips: int) -> None:
-    muybridge("sprites", folder / "clips", "--clips", num_clips, "--size", SIZE, "--num-frames", NUM_FRAMES * 3 // 2)
+    muybridge(
+        "sprites", folder / "clips", "--clips", num_clips, "--test-share", "0.2",
+        "--size", SIZE, "--num-frames", NUM_FRAMES * 3 // 2,
+    )  # fmt: skip
     shutil.copy(sorted((folder / "clips" / "test").glob("*/*.mp4"))[0], folder / "clip.mp4")
 
 
@@ -61,7 +64,8 @@ def train(folder: Path, epochs: int) -> None:
     muybridge(
         "train", "--model", "video_resnet", "--data", folder / "clips", "--output", folder / "run",
         "--num-frames", NUM_FRAMES, "--image-size", SIZE, "--model-fields", *NETWORK,
-        "--processor-fields", "fps=null", "--no-flip", "--epochs", epochs, "--batch-size", "32",
+        "--processor-fields", "fps=null", "--no-flip", "--smallest-crop", "0.8",
+        "--epochs", epochs, "--batch-size", "16",
         "--optimizer", "adamw", "--learning-rate", "0.003", "--weight-decay", "0.02", "--warmup-epochs", "2",
         "--label-smoothing", "0.1", "--evaluate-every-epochs", "2", "--licence", "apache-2.0",
     )  # fmt: skip

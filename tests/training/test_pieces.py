@@ -1,15 +1,19 @@
 """The parts of the loop, each against another formulation."""
 
+import argparse
 import math
+import shlex
 
 import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
 
+from muybridge.cli.train import configure
 from muybridge.models import ARCHITECTURES
 from muybridge.training import TrainingSettings
 from muybridge.training.averaging import WeightAverage
+from muybridge.training.checkpoints import command_words
 from muybridge.training.learner import Learner, task_loss, tasks_of
 from muybridge.training.mixing import Mixing, cutmix, draw_box, draw_share, mixup, smooth_targets
 from muybridge.training.parameters import freeze, parameter_groups, train_mode
@@ -227,6 +231,7 @@ def test_the_learner_gives_the_same_logits_from_features_as_from_clips():
         ({"batch_size": 0}, "batch_size is 0; it must be 1 or more"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be positive"),
         ({"label_smoothing": 1.0}, r"label_smoothing is 1.0; it must lie in \[0, 1\)"),
+        ({"smallest_crop": 0.0}, r"smallest_crop is 0.0; it must lie in \(0, 1\]"),
         ({"schedule": "step"}, "name the epochs"),
         ({"mixup": 0.2, "cutmix": 0.2}, "choose one of them at most"),
         ({"cache_features": True}, "set trained='classifier' and augment=False"),
@@ -241,6 +246,19 @@ def test_settings_come_back_from_their_file(tmp_path):
     saved = settings(learning_rate=0.3, step_epochs=[1.0], model_fields={"depths": [1, 1]})
     saved.save(tmp_path / "settings.json")
     assert TrainingSettings.load(tmp_path / "settings.json") == saved
+
+
+def test_the_command_on_a_card_is_read_as_the_settings_that_it_was_written_from():
+    written = settings(
+        data=["one folder", "another"], learning_rate=0.3, weight_decay=0.0, augment=False, dropout=0.25,
+        step_epochs=[1.0, 2.5],
+        model_fields={"depths": [1, 1], "stem": "basic"}, processor_fields={"fps": None}, trackers=[],
+    )  # fmt: skip
+    parser = argparse.ArgumentParser()
+    configure(parser)
+    words = shlex.split(shlex.join(command_words(written)))
+    read = {name: value for name, value in vars(parser.parse_args(words)).items() if name in vars(written)}
+    assert TrainingSettings(**read) == written
 
 
 def test_changes_that_matter_are_told_from_those_that_do_not():

@@ -108,6 +108,6 @@ def command_words(settings: TrainingSettings) -> list[str]:
         flag = "--" + name.replace("_", "-")
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
-        elif value is not None and value != []:
+        elif value is not None:
             words += [flag, *spelled(value)]
     return words

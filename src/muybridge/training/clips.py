@@ -71,7 +71,9 @@ def make_clips(
     settings: TrainingSettings, data: Sequence[TaskData], tasks: Sequence[Task], processor: VideoProcessor
 ) -> TaskClips:
     """The training clips of all data sets."""
-    augmentation = training_augmentation(processor, flip_probability=0.5 if settings.flip else 0.0)
+    augmentation = training_augmentation(
+        processor, scale=(settings.smallest_crop, 1.0), flip_probability=0.5 if settings.flip else 0.0
+    )
     kind = partial(TrainingClips, augmentation=augmentation) if settings.augment else MiddleClips
     policy = ErrorPolicy.parse(settings.errors)
     log = Path(settings.output) / "skipped.jsonl"

@@ -45,6 +45,7 @@ class TrainingSettings:
 
     augment: bool = field(default=True, metadata={"help": "random clips, crops and mirror images; or the middle"})
     flip: bool = field(default=True, metadata={"help": "mirror clips by chance; not where left and right differ"})
+    smallest_crop: float = field(default=0.5, metadata={"help": "the least share of a frame that a crop takes"})
     label_smoothing: float = 0.0
     mixup: float = field(default=0.0, metadata={"help": "alpha of its beta distribution; 0 is none"})
     cutmix: float = field(default=0.0, metadata={"help": "alpha of its beta distribution; 0 is none"})
@@ -101,6 +102,8 @@ class TrainingSettings:
         for name in ("learning_rate", "trunk_rate_factor", "layer_decay"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        if not 0 < self.smallest_crop <= 1:
+            raise ValueError(f"smallest_crop is {self.smallest_crop}; it must lie in (0, 1]")
         for name in ("label_smoothing", "average_decay", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
