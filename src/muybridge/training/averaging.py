@@ -5,6 +5,7 @@ import copy
 import torch
 
 from muybridge.models.base import VideoForClassification
+from muybridge.training.sharding import whole
 
 
 class WeightAverage:
@@ -17,6 +18,7 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, model: VideoForClassification) -> None:
         for average, current in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            current = whole(current)
             if average.is_floating_point():
                 average.lerp_(current.to(average.device), 1 - self.decay)
             else:

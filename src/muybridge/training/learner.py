@@ -39,6 +39,8 @@ class Learner(nn.Module):
     def __init__(self, model: VideoForClassification) -> None:
         super().__init__()
         self.model = model
+        # Where Accelerate asks what FSDP is to gather at once: a stage, under its policy "transformer-based wrap".
+        self._no_split_modules = sorted({type(stage).__name__ for stage in model.get_stages()})
 
     def forward(self, pixel_values_videos: Tensor | None = None, features: Tensor | None = None) -> Tensor:
         """Logits (B, L) of clips, or of the features that a frozen trunk gave for them earlier."""

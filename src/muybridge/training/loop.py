@@ -6,8 +6,9 @@ if it had not been.
 """
 
 import math
+import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from muybridge.data.clips import generator_of
-from muybridge.evaluation import evaluate
+from muybridge.evaluation import Result, evaluate
 from muybridge.models.base import VideoForClassification
 from muybridge.training.averaging import WeightAverage
+from muybridge.training.checking import check_labels, check_weights
 from muybridge.training.checkpoints import single_task_model, write_checkpoint
 from muybridge.training.clips import CachedFeatures, ShuffledOrder, TaskClips, make_clips
 from muybridge.training.features import cached_features
@@ -33,7 +35,8 @@ from muybridge.training.progress import Progress, Stopwatch
 from muybridge.training.schedules import schedule
 from muybridge.training.settings import TrainingSettings
 from muybridge.training.setup import load_data, make_model, make_tasks
-from muybridge.training.state import Position, load_state, newest_position, save_state
+from muybridge.training.sharding import check_sharding, share_unsharded, whole_model
+from muybridge.training.state import WRITE_ERRORS, Position, load_state, newest_position, save_state
 
 LOG_EVERY_STEPS = 10
 INPUT_NAMES = ("pixel_values_videos", "features")
@@ -94,14 +97,20 @@ class Run:
             log_with=settings.trackers or None,
             project_dir=str(self.folder),
         )
+        check_sharding(self.accelerator.state)
         self.position = Position()
         self.stopwatch = Stopwatch()
         torch.manual_seed(settings.seed)
         self.data = load_data(settings)
+        check_labels(self.data, settings.split)
+        check_weights(settings.model)
         self.tasks = make_tasks(self.data)
         self.model, self.processor = make_model(settings, self.tasks)
+        self.model.to(self.accelerator.device)  # before it is copied for an average
+        self.bare_learner = Learner(self.model)
         self.average = WeightAverage(self.model, settings.average_decay) if settings.average_decay else None
         self.mixing = Mixing(self.tasks, settings)
+        self.results: dict[str, Result] = {}  # by data set, of the last evaluation
 
     def begin(self, *, resume: bool, allow_changes: bool) -> None:
         """Makes the run's folder, or takes up what is in it."""
@@ -116,21 +125,21 @@ class Run:
         if self.accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.settings.save(path)
-        self.prepare()
+        self.prepare(self.position.epoch_of_last_batch)  # as it was when the state was saved
         if self.position.step:
             load_state(self.accelerator, self.folder, self.average)
         if self.settings.trackers:
             self.accelerator.init_trackers("tracking")
         self.progress = Progress(self.accelerator, self.folder, self.num_steps, self.position.step)
 
-    def prepare(self) -> None:
-        """Hands model, optimiser and loader to Accelerate, for the part of the run that begins now."""
+    def prepare(self, epoch: int) -> None:
+        """Hands model, optimiser and loader to Accelerate, for the part of the run that has this epoch."""
         settings = self.settings
         self.accelerator.free_memory()
-        freeze(self.model, trained_stages(settings, self.position.epoch))
+        freeze(self.model, trained_stages(settings, epoch))
         if settings.channels_last:
             self.model.to(memory_format=torch.channels_last_3d)
-        learner: nn.Module = Learner(self.model)
+        learner: nn.Module = self.bare_learner
         if settings.compile:
             learner = torch.compile(learner)  # type: ignore[assignment]
         optimizer = make_optimizer(self.model, settings)
@@ -139,9 +148,8 @@ class Run:
         self.steps_per_epoch = math.ceil(len(self.loader) / settings.accumulation_steps)
         self.num_steps = settings.steps or self.steps_per_epoch * settings.epochs
         factor = schedule(settings, self.steps_per_epoch, self.num_steps)
-        # Not prepared: Accelerate would step it once for each process.
+        # Not prepared: Accelerate would step it once for each process. Its position is all that it has to remember.
         self.schedule = LambdaLR(self.optimizer.optimizer, factor, last_epoch=self.position.step - 1)
-        self.accelerator.register_for_checkpointing(self.schedule)
 
     def make_loader(self) -> tuple[TaskClips | CachedFeatures, ShuffledOrder, DataLoader[Any]]:
         settings = self.settings
@@ -165,13 +173,19 @@ class Run:
 
     def train(self, stop: StopSignal) -> None:
         while self.position.step < self.num_steps and not stop.is_set:
-            if self.position.epoch == self.settings.classifier_epochs and self.settings.trained == "two-steps":
-                self.prepare()
+            if self.is_between_steps:
+                self.prepare(self.position.epoch)
             self.train_epoch(stop)
         self.progress.close()
         if stop.is_set:
             self.save()
             raise TrainingError(f"stopped at step {self.position.step}, and saved; go on with --resume")
+
+    @property
+    def is_between_steps(self) -> bool:
+        """Whether the classifier is trained, and all is to be trained now."""
+        is_at_end = self.position.epoch == self.settings.classifier_epochs and self.position.batch == 0
+        return self.settings.trained == "two-steps" and is_at_end
 
     def train_epoch(self, stop: StopSignal) -> None:
         """The rest of an epoch; then its evaluation, and a state."""
@@ -182,7 +196,7 @@ class Run:
         loader.set_epoch(position.epoch)  # or Accelerate counts epochs from the beginning of this process
         train_mode(self.model)
         self.stopwatch.restart()
-        for batch in self.stopwatch.watch(loader):
+        for batch in self.stopwatch.watch(readable(loader)):
             loss = self.train_batch(batch)
             position.batch += 1
             if self.accelerator.sync_gradients:
@@ -250,14 +264,17 @@ class Run:
     def evaluate(self) -> None:
         """Hit@1 on one clip of each evaluation video: a number to watch, and not the one for the card."""
         numbers: dict[str, float] = {}
+        best_model = self.best_model()
         for task, data in zip(self.tasks, self.data, strict=True):
             if data.evaluation is None:
                 continue
-            model = single_task_model(self.best_model, task, self.tasks)
+            model = single_task_model(best_model, task, self.tasks)
             result = evaluate(
                 model, data.evaluation, "clip", processor=self.processor, batch_size=self.settings.batch_size,
                 num_workers=self.settings.num_workers, errors=self.settings.errors,
+                provenance={"data": data.name, "split": data.evaluation_split},
             )  # fmt: skip
+            self.results[task.name] = result
             prefix = "" if len(self.tasks) == 1 else f"{task.name}/"
             numbers[f"{prefix}clip_hit_at_1"] = float(result.metrics["clip_hit_at_1"] or 0.0)
         if numbers:
@@ -265,32 +282,40 @@ class Run:
             text = ", ".join(f"{name} {value:.3f}" for name, value in numbers.items())
             self.progress.say(f"epoch {self.position.epoch}: {text}")
 
-    @property
     def best_model(self) -> VideoForClassification:
-        """The model whose numbers are reported and which is saved in the end."""
-        return self.model if self.average is None else self.average.model
+        """The model whose numbers are reported and which is saved in the end: whole, and the same on every process."""
+        model = self.model if self.average is None else self.average.model
+        share_unsharded(model)
+        return whole_model(model)
 
     def save(self) -> None:
-        try:
+        share_unsharded(self.model)
+        with explained(f"the state of step {self.position.step} cannot be saved in {self.folder}"):
             save_state(self.accelerator, self.folder, self.position, self.average)
-        except OSError as error:
-            raise TrainingError(
-                f"the state of step {self.position.step} cannot be saved in {self.folder}: {error}. Earlier ones are "
-                "whole; make room and go on with --resume"
-            ) from error
 
     def finish(self) -> Path:
         """Writes the checkpoint of each data set; gives the folder of the first."""
-        folders = []
-        for task in self.tasks:
+        if not self.results:  # the run was finished before, and is asked for again
+            self.evaluate()
+        folders, best_model = [], self.best_model()
+        for task, data in zip(self.tasks, self.data, strict=True):
             name = "model" if len(self.tasks) == 1 else f"model-{task.name}"
             folders.append(self.folder / name)
             if self.accelerator.is_main_process:
-                model = single_task_model(self.best_model, task, self.tasks)
-                write_checkpoint(folders[-1], model, self.processor, self.settings)
+                model = single_task_model(best_model, task, self.tasks)
+                with explained(f"the checkpoint {folders[-1]} cannot be written"):
+                    write_checkpoint(
+                        folders[-1], model, self.processor, self.settings, data, self.results.get(task.name)
+                    )
         self.accelerator.wait_for_everyone()
-        self.accelerator.end_training()
+        self.end()
         return folders[0]
+
+    def end(self) -> None:
+        """Lets the learner go before the group of processes: were it the last to hold that, gloo could hang."""
+        del self.learner
+        self.accelerator.free_memory()
+        self.accelerator.end_training()
 
     def describe_broken(self, loss: Tensor, batch: dict[str, Tensor]) -> str:
         places = zip(batch["task"].tolist(), batch["index"].tolist(), strict=True)
@@ -299,6 +324,26 @@ class Run:
             f"the loss is {loss.item()} at step {self.position.step}, epoch {self.position.epoch}. "
             f"Lower the learning rate ({self.settings.learning_rate}), or look at the clips of this batch:\n  {names}"
         )
+
+
+def readable(batches: Iterable[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+    """The batches; what ends them is told in the words of the clips, without the traceback of a worker."""
+    try:
+        yield from batches
+    except (ValueError, RuntimeError) as error:
+        *_, message = re.split(r"^[\w.]*(?:DataError|VideoError): ", str(error), flags=re.MULTILINE)
+        raise TrainingError(
+            f"{message.strip()}\n`muybridge check` lists what cannot be read; --errors skip leaves out a few"
+        ) from error
+
+
+@contextmanager
+def explained(problem: str) -> Iterator[None]:
+    """Says what could not be written, and that nothing is lost."""
+    try:
+        yield
+    except WRITE_ERRORS as error:
+        raise TrainingError(f"{problem}: {error}. Earlier ones are whole; make room and go on with --resume") from error
 
 
 def trained_stages(settings: TrainingSettings, epoch: int) -> int | None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 
 from muybridge.training.averaging import WeightAverage
 
+# What Python, torch and safetensors raise where a file cannot be written.
+WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
 PREFIX = "step-"
 NUM_KEPT = 2
 
@@ -21,6 +24,11 @@ class Position:
     epoch: int = 0
     batch: int = 0
     step: int = 0
+
+    @property
+    def epoch_of_last_batch(self) -> int:
+        """The epoch that was trained last: the one before, where none of this one's batches was used."""
+        return self.epoch if self.batch else max(0, self.epoch - 1)
 
 
 def saved_states(folder: Path) -> list[Path]:
@@ -35,11 +43,17 @@ def save_state(accelerator: Accelerator, folder: Path, position: Position, avera
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)
     accelerator.wait_for_everyone()
-    accelerator.save_state(str(partial))
+    try:
+        accelerator.save_state(str(partial))
+        if accelerator.is_main_process:
+            if average is not None:
+                torch.save(average.state_dict(), partial / "average.pt")
+            (partial / "position.json").write_text(json.dumps(asdict(position)), encoding="utf-8")
+    except WRITE_ERRORS:
+        shutil.rmtree(partial, ignore_errors=True)  # on a full disk it would take the room that is left
+        raise
+    accelerator.wait_for_everyone()  # each process writes its part, and the folder is moved when all are there
     if accelerator.is_main_process:
-        if average is not None:
-            torch.save(average.state_dict(), partial / "average.pt")
-        (partial / "position.json").write_text(json.dumps(asdict(position)), encoding="utf-8")
         shutil.rmtree(final, ignore_errors=True)
         partial.replace(final)
         for old in saved_states(folder)[:-NUM_KEPT]:

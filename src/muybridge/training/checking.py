@@ -1,0 +1,46 @@
+"""What is looked at before a run begins: whether there is something to learn, and whose the weights are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors import safe_open
+from transformers import AutoConfig
+
+from muybridge.data import DataError
+from muybridge.evaluation.scores import shortened
+from muybridge.models import ARCHITECTURES
+from muybridge.training.setup import TaskData
+
+
+def check_labels(data: Sequence[TaskData], split: str) -> None:
+    """Raises where a clip has no label to be learned, or where all clips of a data set have the same one."""
+    for task in data:
+        part = f"{task.name}, split {split!r}" if task.training.splits else task.name
+        unlabelled = [record.name for record in task.training if record.label is None]
+        if unlabelled:
+            raise DataError(
+                f"{part}: {len(unlabelled)} of {len(task.training)} clips have no label: {shortened(unlabelled)}; "
+                "put them into folders of their classes, or leave them out"
+            )
+        labels = {record.label for record in task.training}
+        if len(labels) == 1:
+            raise DataError(
+                f"{part}: all {len(task.training)} clips have the label {labels.pop()!r}; a classifier learns nothing "
+                "from them, add clips of another class"
+            )
+
+
+def check_weights(checkpoint: str) -> None:
+    """Raises where a checkpoint folder holds the weights of another architecture than its config names."""
+    weights = Path(checkpoint) / "model.safetensors"
+    if not weights.is_file():
+        return
+    stated = AutoConfig.from_pretrained(checkpoint).model_type
+    with safe_open(weights, framework="pt") as file:
+        prefixes = {name.partition(".")[0] for name in file.keys()}  # noqa: SIM118  # not a dictionary
+    found = [name for name, each in ARCHITECTURES.items() if each.classifier.base_model_prefix in prefixes]
+    if found and stated not in found:
+        raise ValueError(
+            f"{checkpoint}: config.json says {stated}, but model.safetensors holds the weights of {found[0]}; put back "
+            "the config.json that belongs to them"
+        )
