@@ -159,11 +159,13 @@ class Run:
             with self.accelerator.main_process_first():
                 clips = cached_features(settings, decoded, self.model.to(self.accelerator.device), self.processor)
         order = ShuffledOrder(len(clips), settings.seed)
+        num_workers = 0 if settings.cache_features else settings.num_workers
         loader = DataLoader(
             clips,
             settings.batch_size,
             sampler=order,
-            num_workers=0 if settings.cache_features else settings.num_workers,
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,  # starting them takes as long as a short epoch
             drop_last=len(clips) >= settings.batch_size * self.accelerator.num_processes,
             worker_init_fn=ignore_signals,
             # Its own generator: the global one, which dropout draws from, must not depend on how often loading began.
@@ -179,7 +181,9 @@ class Run:
         self.progress.close()
         if stop.is_set:
             self.save()
-            raise TrainingError(f"stopped at step {self.position.step}, and saved; go on with --resume")
+            raise TrainingError(
+                f"stopped at step {self.position.step}, and saved; go on with --resume, or resume=True in Python"
+            )
 
     @property
     def is_between_steps(self) -> bool:
