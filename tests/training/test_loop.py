@@ -155,14 +155,17 @@ def test_every_way_of_training_trains(sprites, tmp_path, fields):
 
 def test_a_network_with_batch_norm_learns_what_moves_where(tmp_path):
     data = tmp_path / "sprites"
-    write_sprites(data, num_clips=160, num_frames=8, size=32, test_share=0.2, show_progress=False)
-    fields = {"depths": [1, 1], "hidden_sizes": [16, 32], "convolutions": ["2plus1d", "2plus1d"]}
+    ways = ["left", "right", "up", "down"]
+    write_sprites(data, num_clips=160, classes=ways, num_frames=8, size=32, test_share=1 / 3, show_progress=False)
+    fields = {"depths": [1, 1], "hidden_sizes": [8, 16], "convolutions": ["2plus1d", "2plus1d"]}
     settings = make_settings(
-        data, tmp_path / "run", model="video_resnet", model_fields=fields, num_frames=8, augment=False, epochs=14,
-        batch_size=20, learning_rate=0.1, evaluate_every_epochs=14,
+        data, tmp_path / "run", model="video_resnet", model_fields=fields, num_frames=8, augment=False, epochs=16,
+        batch_size=10, optimizer="adamw", learning_rate=0.01, warmup_epochs=3.0, channels_last=True,
+        evaluate_every_epochs=16,
     )  # fmt: skip
     train(settings)
-    assert read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["clip_hit_at_1"] > 0.4  # chance is 0.125
+    # Chance is 0.25; eleven other seeds of clips and weights gave 0.81 to 1.
+    assert read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["clip_hit_at_1"] > 0.5
 
 
 # What can go wrong.
