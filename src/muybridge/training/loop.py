@@ -31,6 +31,7 @@ from muybridge.training.features import cached_features
 from muybridge.training.learner import Learner, task_loss
 from muybridge.training.mixing import Mixing
 from muybridge.training.parameters import freeze, parameter_groups, train_mode
+from muybridge.training.precision import pad_short_clips
 from muybridge.training.progress import Progress, Stopwatch
 from muybridge.training.schedules import schedule
 from muybridge.training.settings import TrainingSettings
@@ -107,6 +108,8 @@ class Run:
         self.tasks = make_tasks(self.data)
         self.model, self.processor = make_model(settings, self.tasks)
         self.model.to(self.accelerator.device)  # before it is copied for an average
+        if settings.mixed_precision == "bf16" and self.accelerator.device.type == "cpu":
+            pad_short_clips(self.model)
         self.bare_learner = Learner(self.model)
         self.average = WeightAverage(self.model, settings.average_decay) if settings.average_decay else None
         self.mixing = Mixing(self.tasks, settings)
