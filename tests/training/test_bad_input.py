@@ -44,7 +44,7 @@ def data(sprites, tmp_path):
 def finished(sprites, tmp_path_factory):
     """A run of four steps, with states of the third and the fourth."""
     settings = make_settings(sprites, tmp_path_factory.mktemp("runs") / "run", batch_size=2, save_every_steps=1)
-    train(settings)
+    finish(start(settings))  # with the threads of the others, on which the last bits depend
     return settings
 
 
