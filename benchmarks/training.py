@@ -68,8 +68,6 @@ class Step:
 
     def __init__(self, fields: dict[str, Any], *, is_mixed: bool = False, channels_last: bool = False) -> None:
         self.model = make_network(fields)
-        if is_mixed:
-            pad_short_clips(self.model)  # as our loop does, for without it the gradients of the last stage are wrong
         if channels_last:
             self.model.to(memory_format=torch.channels_last_3d)
         if is_mixed:
