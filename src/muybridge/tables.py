@@ -88,27 +88,77 @@ def end_to_end_rows(results: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def loading_rows(results: Mapping[str, Any]) -> list[Row]:
+    return [
+        {"loader": name, "clips a second": f"{clips:.0f}", "seconds to the first batch": seconds_of(results, name)}
+        for name, clips in results["clips_per_second"].items()
+    ]
+
+
+def seconds_of(results: Mapping[str, Any], name: str) -> str:
+    seconds = results["seconds_to_first_batch"].get(name)
+    return "–" if seconds is None else f"{seconds:.1f}"
+
+
+def training_rows(results: Mapping[str, Any]) -> list[Row]:
+    step, loop = results["step"], results["loop"]
+    rows = [
+        {"step of training": f"{step['what'].split(',')[0]}, {name}", "time": f"{seconds:.1f} s",
+         "against the plain one": times(step["times_faster"][name])}
+        for name, seconds in step["seconds"].items()
+    ]  # fmt: skip
+    return [
+        *rows,
+        {"step of training": "small R(2+1)D, bare", "time": f"{loop['bare_ms']:.0f} ms", "against the plain one": "–"},
+        {
+            "step of training": "small R(2+1)D, in our loop",
+            "time": f"{loop['ours_ms']:.0f} ms",
+            "against the plain one": f"{loop['overhead']:+.1%}",
+        },
+    ]
+
+
+def real_video_rows(results: Mapping[str, Any]) -> list[Row]:
+    return [
+        {
+            "video Hit@1 of three seeds": way,
+            **{
+                f"{data}, {results['num_videos'][data]['test']} videos": mean_and_deviation(ways[way]["video_hit_at_1"])
+                for data, ways in results["results"].items()
+            },
+        }
+        for way in next(iter(results["results"].values()))
+    ]
+
+
+def mean_and_deviation(number: Mapping[str, float]) -> str:
+    return f"{number['mean']:.1%} ± {number['deviation']:.1%}"
+
+
 def times(ratio: float | None) -> str:
     return "–" if ratio is None else f"{ratio:.1f}×"
 
 
 TABLES: dict[str, Callable[[], list[Row]]] = {"architectures": architecture_rows, "sources": source_rows}
-MEASURED: dict[str, Callable[[Mapping[str, Any]], list[Row]]] = {
-    "forward": forward_rows,
-    "decoding": decoding_rows,
-    "end_to_end": end_to_end_rows,
+MEASURED: dict[str, tuple[str, Callable[[Mapping[str, Any]], list[Row]]]] = {
+    "forward": ("benchmarks/results/forward.json", forward_rows),
+    "decoding": ("benchmarks/results/decoding.json", decoding_rows),
+    "end_to_end": ("benchmarks/results/end_to_end.json", end_to_end_rows),
+    "loading": ("benchmarks/results/loading.json", loading_rows),
+    "training": ("benchmarks/results/training.json", training_rows),
+    "real_video": ("examples/results/real_video.json", real_video_rows),
 }
 
 
-def fill_tables(text: str, results: Path) -> str:
+def fill_tables(text: str, root: Path) -> str:
     """`text` with every table between `<!-- table: NAME -->` and `<!-- end -->` made anew.
 
-    `results` is the folder in which the benchmarks leave what they measured.
+    `root` is the folder under which the results of what was measured lie.
     """
     for name, rows in TABLES.items():
         text = fill_table(text, name, rows())
-    for name, rows_of in MEASURED.items():
-        text = fill_table(text, name, rows_of(json.loads((results / f"{name}.json").read_text(encoding="utf-8"))))
+    for name, (place, rows_of) in MEASURED.items():
+        text = fill_table(text, name, rows_of(json.loads((root / place).read_text(encoding="utf-8"))))
     return text
 
 
@@ -122,5 +172,5 @@ def fill_table(text: str, name: str, rows: Sequence[Row]) -> str:
 
 if __name__ == "__main__":
     for path in map(Path, sys.argv[1:]):
-        filled = fill_tables(path.read_text(encoding="utf-8"), path.parent / "benchmarks" / "results")
+        filled = fill_tables(path.read_text(encoding="utf-8"), path.parent)
         path.write_text(filled, encoding="utf-8")

@@ -17,6 +17,7 @@ from muybridge.training.checkpoints import command_words
 from muybridge.training.learner import Learner, task_loss, tasks_of
 from muybridge.training.mixing import Mixing, cutmix, draw_box, draw_share, mixup, smooth_targets
 from muybridge.training.parameters import freeze, parameter_groups, train_mode
+from muybridge.training.progress import keep_until, read_metrics
 from muybridge.training.schedules import schedule
 
 
@@ -265,3 +266,14 @@ def test_changes_that_matter_are_told_from_those_that_do_not():
     earlier = settings()
     assert settings(num_workers=7).changes_from(earlier) == []
     assert settings(learning_rate=0.5, num_workers=7).changes_from(earlier) == ["learning_rate: 0.01 is now 0.5"]
+
+
+# The log.
+
+
+def test_a_line_of_metrics_that_a_crash_cut_off_is_passed_over(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 10, "loss": 2.0}\n{"step": 20, "lo')
+    assert read_metrics(path) == [{"step": 10, "loss": 2.0}]
+    keep_until(path, 10)
+    assert path.read_text() == '{"step": 10, "loss": 2.0}\n'

@@ -89,9 +89,11 @@ class Progress:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """What was logged; a last line that a crash cut off is passed over."""
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    *whole_lines, _ = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in whole_lines]
 
 
 def keep_until(path: Path, step: int) -> None:
