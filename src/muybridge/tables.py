@@ -101,20 +101,28 @@ def seconds_of(results: Mapping[str, Any], name: str) -> str:
 
 
 def training_rows(results: Mapping[str, Any]) -> list[Row]:
-    step, loop = results["step"], results["loop"]
+    step, loop, frozen = (results[name] for name in ("step", "loop", "frozen_trunk"))
     rows = [
-        {"step of training": f"{step['what'].split(',')[0]}, {name}", "time": f"{seconds:.1f} s",
+        {"training": f"{step['what'].split(',')[0]}, {name}", "time": f"{seconds:.1f} s",
          "against the plain one": times(step["times_faster"][name])}
         for name, seconds in step["seconds"].items()
     ]  # fmt: skip
     return [
         *rows,
-        {"step of training": "small R(2+1)D, bare", "time": f"{loop['bare_ms']:.0f} ms", "against the plain one": "–"},
+        {"training": "small R(2+1)D, bare", "time": f"{loop['bare_ms']:.0f} ms", "against the plain one": "–"},
         {
-            "step of training": "small R(2+1)D, in our loop",
+            "training": "small R(2+1)D, in our loop",
             "time": f"{loop['ours_ms']:.0f} ms",
             "against the plain one": f"{loop['overhead']:+.1%}",
         },
+        *(
+            {
+                "training": f"{frozen['what']}, features computed {name}",
+                "time": f"{seconds:.1f} s",
+                "against the plain one": times(frozen["seconds"]["every epoch"] / seconds),
+            }
+            for name, seconds in frozen["seconds"].items()
+        ),
     ]
 
 

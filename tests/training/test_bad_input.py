@@ -108,6 +108,14 @@ def test_where_no_clip_can_be_read_some_are_named_with_the_reason(data, tmp_path
     assert "`muybridge check` lists what cannot be read" in error
 
 
+def test_features_to_be_cached_name_the_clip_too(data, tmp_path, capsys):
+    next(data.rglob("train/*/*.mp4")).write_bytes(b"no video")
+    frozen = ["--trained", "classifier", "--no-augment", "--cache-features", "--errors", "raise"]
+    error = error_of_command(data, tmp_path / "run", capsys, *frozen, "--num-workers", "1")
+    assert f"muybridge train: {data / 'train'}" in error
+    assert "this is not a video" in error
+
+
 # Checkpoints to start from.
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from muybridge.models.base import VideoForClassification
 from muybridge.processing import VideoProcessor
 from muybridge.training.clips import CachedFeatures, TaskClips
+from muybridge.training.errors import readable
 from muybridge.training.settings import TrainingSettings
 
 KEY = "made_from"
@@ -58,7 +59,7 @@ def compute_columns(settings: TrainingSettings, clips: TaskClips, model: VideoFo
     loader = DataLoader(clips, settings.batch_size, num_workers=settings.num_workers)
     model.eval()
     parts: dict[str, list[Tensor]] = {}
-    for batch in tqdm(loader, desc="features", unit="batch", disable=None):
+    for batch in readable(tqdm(loader, desc="features", unit="batch", disable=None)):
         pixels = batch.pop("pixel_values_videos").to(model.device)
         batch["features"] = model.get_video_features(pixels).float().cpu()
         for name, column in batch.items():

@@ -6,9 +6,8 @@ if it had not been.
 """
 
 import math
-import re
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from muybridge.training.averaging import WeightAverage
 from muybridge.training.checking import check_labels, check_weights
 from muybridge.training.checkpoints import single_task_model, write_checkpoint
 from muybridge.training.clips import CachedFeatures, ShuffledOrder, TaskClips, make_clips
+from muybridge.training.errors import TrainingError, explained, readable
 from muybridge.training.features import cached_features
 from muybridge.training.learner import Learner, task_loss
 from muybridge.training.mixing import Mixing
@@ -37,14 +37,10 @@ from muybridge.training.schedules import schedule
 from muybridge.training.settings import TrainingSettings
 from muybridge.training.setup import load_data, make_model, make_tasks
 from muybridge.training.sharding import check_sharding, share_unsharded, whole_model
-from muybridge.training.state import WRITE_ERRORS, Position, load_state, newest_position, save_state
+from muybridge.training.state import Position, load_state, newest_position, save_state
 
 LOG_EVERY_STEPS = 10
 INPUT_NAMES = ("pixel_values_videos", "features")
-
-
-class TrainingError(RuntimeError):
-    """A run that cannot go on; the message says why and what to do."""
 
 
 def train(settings: TrainingSettings, *, resume: bool = False, allow_changes: bool = False) -> Path:
@@ -331,26 +327,6 @@ class Run:
             f"the loss is {loss.item()} at step {self.position.step}, epoch {self.position.epoch}. "
             f"Lower the learning rate ({self.settings.learning_rate}), or look at the clips of this batch:\n  {names}"
         )
-
-
-def readable(batches: Iterable[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
-    """The batches; what ends them is told in the words of the clips, without the traceback of a worker."""
-    try:
-        yield from batches
-    except (ValueError, RuntimeError) as error:
-        *_, message = re.split(r"^[\w.]*(?:DataError|VideoError): ", str(error), flags=re.MULTILINE)
-        raise TrainingError(
-            f"{message.strip()}\n`muybridge check` lists what cannot be read; --errors skip leaves out a few"
-        ) from error
-
-
-@contextmanager
-def explained(problem: str) -> Iterator[None]:
-    """Says what could not be written, and that nothing is lost."""
-    try:
-        yield
-    except WRITE_ERRORS as error:
-        raise TrainingError(f"{problem}: {error}. Earlier ones are whole; make room and go on with --resume") from error
 
 
 def trained_stages(settings: TrainingSettings, epoch: int) -> int | None:
