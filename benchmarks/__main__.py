@@ -2,9 +2,12 @@
 
 import importlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command has it, before torch is loaded
 
 from benchmarks.common import write_results
 

@@ -25,6 +25,7 @@ def machine() -> dict[str, Any]:
         "processor": processor_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "openmp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "as it is by default"),
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
     }

@@ -9,7 +9,6 @@ find the clips that move alike. What came of it is in one picture.
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -24,8 +23,10 @@ from transformers.utils import logging
 from muybridge.data import load_videos
 from muybridge.evaluation import extract_features
 from muybridge.publishing import check_folder
+from muybridge.training.progress import read_metrics
 
 NAME = "someone/sprites-r2plus1d"
+MARK = ".demonstration"
 SIZE, NUM_FRAMES = 32, 16
 NETWORK = ["depths=[1,1,1,1]", "hidden_sizes=[16,32,64,128]", 'convolutions=["2plus1d","2plus1d","2plus1d","2plus1d"]']
 NUM_NEIGHBOURS = 3
@@ -35,20 +36,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("demo"), help="where it all goes (%(default)s)")
     parser.add_argument("--clips", type=int, default=1000, help="how many clips are made (%(default)s)")
+    parser.add_argument("--publish", metavar="NAMESPACE/NAME", help="to the hub that HF_ENDPOINT names, as this")
     parser.add_argument("--epochs", type=int, default=10, help="how long the network learns (%(default)s)")
     arguments = parser.parse_args()
     logging.disable_progress_bar()  # those of transformers, for files that load in a moment
     start = time.perf_counter()
     folder = arguments.folder
-    shutil.rmtree(folder, ignore_errors=True)
+    make_room(folder)
     make_clips(folder, arguments.clips)
     train(folder, arguments.epochs)
     for protocol in ("clip", "video-10x1"):
         evaluate(folder, protocol)
-    published = publish(folder)
+    published = publish(folder, arguments.publish)
     findings = look(folder, published)
     draw(findings, folder / "demo.png")
     summarise(folder, findings, time.perf_counter() - start)
+
+
+def make_room(folder: Path) -> None:
+    """Removes what an earlier demonstration left, and nothing else."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+        sys.exit(f"{folder} exists and holds other things than a demonstration; name another folder")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / MARK).touch()
 
 
 def make_clips(folder: Path, num_clips: int) -> None:
@@ -78,16 +89,16 @@ def evaluate(folder: Path, protocol: str) -> None:
     )  # fmt: skip
 
 
-def publish(folder: Path) -> str:
-    """To the hub that HF_ENDPOINT names, or else to a folder that stands for one; gives what it is loaded by."""
+def publish(folder: Path, name: str | None) -> str:
+    """To a hub under this name, or else to a folder that stands for one; gives what it is loaded by."""
     checkpoint = folder / "run" / "model"
-    if os.environ.get("HF_ENDPOINT"):
-        muybridge("publish", checkpoint, NAME)
-        return NAME
+    if name:
+        muybridge("publish", checkpoint, name)
+        return name
     check_folder(checkpoint)
     place = folder / "hub" / NAME
     shutil.copytree(checkpoint, place)
-    print(f"\nHF_ENDPOINT names no hub, so the checkpoint is published to the folder {place}")
+    print(f"\npublished to the folder {place}; with --publish it goes to a hub")
     return str(place)
 
 
@@ -107,9 +118,9 @@ def look(folder: Path, model: str) -> Findings:
         labels=[record.label for record in shown],
         guesses=guesses,
         neighbours=[[(trained_on[place].source, trained_on[place].label) for place in row] for row in places],
-        curves=[json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()],
+        curves=read_metrics(folder / "run" / "metrics.jsonl"),
         results={
-            protocol: json.loads((folder / "results" / protocol / "results.json").read_text())
+            protocol: json.loads((folder / "results" / protocol / "results.json").read_text(encoding="utf-8"))
             for protocol in ("clip", "video-10x1")
         },
     )

@@ -44,7 +44,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.split("?")[0]
         if path.startswith("/api/models/"):
-            self.answer({"id": path.removeprefix("/api/models/").split("/revision/")[0], "sha": REVISION})
+            name = path.removeprefix("/api/models/").split("/revision/")[0]
+            is_private = self.created.get(name, {}).get("visibility") == "private"
+            self.answer({"id": name, "sha": REVISION, "private": is_private})
             return
         name, _, revision_and_file = path.removeprefix("/").partition("/resolve/")
         source = self.folder / name / revision_and_file.partition("/")[2]

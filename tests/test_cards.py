@@ -1,6 +1,6 @@
 import pytest
 import yaml
-from huggingface_hub import ModelCard
+from huggingface_hub import EvalResult, ModelCard
 
 from muybridge.cards import Card, CardFacts, Number, add_results, data_name, numbers_of, parse_card, write_card
 from muybridge.models import ARCHITECTURES
@@ -113,3 +113,39 @@ def test_a_card_without_its_fields_is_refused(front_matter, message):
 )
 def test_data_are_called_by_the_end_of_their_place(place, name):
     assert data_name(place) == name
+
+
+def test_a_title_within_code_begins_no_section_and_two_alike_are_refused(text):
+    card = Card.parse(text)
+    card.sections["Data"] = "```markdown\n## not a section\n```"
+    assert Card.parse(str(card)).sections == card.sections
+    with pytest.raises(ValueError, match="two sections of the card have the same title"):
+        Card.parse(text + "\n## Data\n\nMore.\n")
+
+
+def test_the_results_of_others_stay_as_they_are(text, tmp_path):
+    card = Card.parse(text)
+    theirs = {"task_type": "video-classification", "dataset_type": "someone/data", "dataset_name": "Data"}
+    card.data.eval_results.append(EvalResult(**theirs, metric_type="wer", metric_value=0.5, dataset_revision="abc"))
+    (tmp_path / "README.md").write_text(str(card), encoding="utf-8")
+    add_results(tmp_path, results(0.5))
+    kept = ModelCard((tmp_path / "README.md").read_text(encoding="utf-8")).data.eval_results
+    assert [(result.dataset_type, result.dataset_revision) for result in kept][1] == ("someone/data", "abc")
+
+
+def test_folds_and_what_was_left_out_make_other_numbers(text, tmp_path):
+    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+    for changes in ({}, {"fold": 2}, {"unreadable_are_wrong": False, "num_unreadable": 3}):
+        add_results(tmp_path, results(0.5, **changes))
+    table = Card.parse((tmp_path / "README.md").read_text(encoding="utf-8")).sections["Results"]
+    assert len(table.splitlines()) == 2 + 1 + 3
+    assert "clips test, fold 2" in table
+    assert "without 3 that could not be read" in table
+
+
+def test_labels_stay_within_their_cells(text, tmp_path):
+    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+    odd = results(0.5)
+    odd["classes"][0]["label"] = "left|right"
+    add_results(tmp_path, odd)
+    assert "| left\\|right | 40 |" in (tmp_path / "README.md").read_text(encoding="utf-8")

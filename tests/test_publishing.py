@@ -77,6 +77,17 @@ def test_a_folder_that_is_no_checkpoint_or_a_broken_one_is_refused(tmp_path):
         publish(folder, "lab/tiny", without=["title"])
 
 
+def test_what_is_meant_to_be_private_does_not_go_where_everyone_reads(tmp_path):
+    folder = write_checkpoint(tmp_path / "model")
+    with serve_hub(tmp_path / "hub") as (address, created):
+        created["lab/open"] = {"visibility": "public"}
+        done = run("publish", folder, "lab/open", "--private", environment=client_environment(address, tmp_path / "c"))
+    assert done.returncode == 2
+    assert "lab/open exists already, and everyone can read it" in done.stderr
+    assert not (tmp_path / "hub" / "lab").exists()
+    assert "lab/open" not in (folder / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("name", "message"), [("a/b/c", "'a/b/c' cannot be the name of a model"), ("lab/tiny", "http://127.0.0.1:9")]
 )

@@ -1,11 +1,20 @@
-"""A training run in a process of its own: `python training_run.py SETTINGS [--resume]`."""
+"""A training run in a process of its own: `python training_run.py SETTINGS [--resume] [--evaluate]`."""
 
 import sys
 from pathlib import Path
 
+from accelerate import PartialState
+
+from muybridge.data import load_videos
+from muybridge.evaluation import evaluate
 from muybridge.training import TrainingError, TrainingSettings, train
 
 try:
-    train(TrainingSettings.load(Path(sys.argv[1])), resume="--resume" in sys.argv)
+    settings = TrainingSettings.load(Path(sys.argv[1]))
+    folder = train(settings, resume="--resume" in sys.argv)
+    if "--evaluate" in sys.argv:
+        result = evaluate(folder, load_videos(settings.data[0], split="test"), "clip")
+        if PartialState().is_main_process:
+            result.save(Path(settings.output) / "results")
 except TrainingError as error:
     sys.exit(str(error))

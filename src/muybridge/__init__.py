@@ -17,11 +17,13 @@ which a file becomes a label:
 
 import importlib
 import os
+import sys
 from typing import Any
 
 # Threads of OpenMP spin while they wait for each other, and what decodes beside them does not get the processor: a step
 # of training beside busy workers took seven times as long. It is read when torch is loaded, so it stands before that.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "torch" not in sys.modules:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from muybridge import models
 

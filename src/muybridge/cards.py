@@ -10,6 +10,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCardData
 from transformers import PreTrainedModel
 
+from muybridge.checkpoints import replace_text
 from muybridge.models import ARCHITECTURES
 from muybridge.models.inspection import count_gmacs, count_parameters
 from muybridge.models.registry import Paper
@@ -95,9 +96,12 @@ class Card:
     def parse(cls, text: str) -> "Card":
         fields = parse_card(text)
         body = text[4:].split("\n---\n", 1)[1]
-        head, *parts = re.split(r"^## ", body, flags=re.MULTILINE)
-        titles_and_texts = (part.partition("\n") for part in parts)
-        return cls(ModelCardData(**fields), head.strip(), {name: text.strip() for name, _, text in titles_and_texts})
+        head, *parts = split_sections(body)
+        titles_and_texts = [part.partition("\n") for part in parts]
+        sections = {title.strip(): text.strip() for title, _, text in titles_and_texts}
+        if len(sections) < len(parts):
+            raise ValueError("two sections of the card have the same title; give each its own")
+        return cls(ModelCardData(**fields), head.strip(), sections)
 
     def __str__(self) -> str:
         sections = "".join(f"\n## {title}\n\n{text}\n" for title, text in self.sections.items())
@@ -109,13 +113,37 @@ class Card:
 
     def add_numbers(self, numbers: Iterable[Number]) -> None:
         """Puts numbers on the card; one that was measured again in the same way takes the place of the earlier."""
-        merged = {(*number.place, number.metric): number for number in (*self.numbers, *numbers)}
+        added = [number.to_eval_result() for number in numbers]
+        merged = {key_of(result): result for result in (*(self.data.eval_results or []), *added)}
         if not merged:
             return
-        self.data.eval_results = [number.to_eval_result() for number in merged.values()]
-        self.data.model_name = self.data.model_name or self.head.splitlines()[0].removeprefix("# ")
+        self.data.eval_results = list(merged.values())
+        self.data.model_name = self.data.model_name or self.head.partition("\n")[0].removeprefix("# ") or "a model"
         self.data.metrics = sorted({result.metric_type for result in self.data.eval_results})
-        self.sections["Results"] = results_table(list(merged.values()))
+        self.sections["Results"] = results_table(self.numbers)
+
+
+def key_of(result: EvalResult) -> tuple[str, ...]:
+    """What makes two results the same measurement."""
+    number = Number.of(result)
+    return *number.place, number.metric
+
+
+def split_sections(body: str) -> list[str]:
+    """What is before the first `## `, and each part that one begins; in a block of code it begins nothing."""
+    parts, is_code = [""], False
+    for line in body.splitlines(keepends=True):
+        is_code ^= line.startswith("```")
+        if line.startswith("## ") and not is_code:
+            parts.append(line.removeprefix("## "))
+        else:
+            parts[-1] += line
+    return parts
+
+
+def cell(text: object) -> str:
+    """A text that stays within its cell of a table."""
+    return str(text).replace("|", "\\|").replace("\n", " ")
 
 
 def write_card(model: PreTrainedModel, facts: CardFacts) -> str:
@@ -148,7 +176,7 @@ def add_results(folder: str | Path, results: Mapping[str, Any]) -> None:
     card = Card.parse(path.read_text(encoding="utf-8"))
     card.add_numbers(numbers_of(results))
     card.sections = inserted(card.sections, "Classes", classes_table(results), after="Results")
-    path.write_text(str(card), encoding="utf-8")
+    replace_text(path, str(card))
 
 
 def inserted(sections: Mapping[str, str], title: str, text: str, *, after: str) -> dict[str, str]:
@@ -162,8 +190,12 @@ def numbers_of(results: Mapping[str, Any]) -> list[Number]:
     """The results that a card lists."""
     dataset = data_name(str(results.get("data") or "unnamed data"))
     how = f"{describe_protocol(results)}; {results['num_videos']} videos"
+    if not results.get("unreadable_are_wrong", True):
+        how += f", without {results['num_unreadable']} that could not be read"
+    fold = results.get("fold", 1)
+    split = str(results.get("split") or "") + (f", fold {fold}" if fold != 1 else "")
     return [
-        Number(dataset, str(results.get("split") or ""), HEADLINES[name], round(value, 4), how)
+        Number(dataset, split, HEADLINES[name], round(value, 4), how)
         for name, value in results["metrics"].items()
         if name in SHARES and value is not None
     ]
@@ -185,7 +217,7 @@ def results_table(numbers: Sequence[Number]) -> str:
     for (dataset, split, protocol, stated_in), values in rows.items():
         shares = [f"{100 * values[metric]:.4g}%" if metric in values else "–" for metric in metrics]
         how = protocol + (f"; stated in {stated_in}, not measured here" if stated_in else "")
-        lines.append([f"{dataset} {split}".strip(), *shares, how])
+        lines.append([cell(f"{dataset} {split}".strip()), *shares, cell(how)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -194,8 +226,8 @@ def classes_table(results: Mapping[str, Any]) -> str:
     lines = ["| label | videos | recognised | most often taken for |", "| --- | --- | --- | --- |"]
     for row in results["classes"]:
         share = "–" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
-        mistake = f"{row['taken_for']} ({row['times']})" if row["taken_for"] else ""
-        lines.append(f"| {row['label']} | {row['num_videos']} | {share} | {mistake} |")
+        mistake = cell(f"{row['taken_for']} ({row['times']})") if row["taken_for"] else ""
+        lines.append(f"| {cell(row['label'])} | {row['num_videos']} | {share} | {mistake} |")
     return f"Under {describe_protocol(results)}.\n\n" + "\n".join(lines)
 
 

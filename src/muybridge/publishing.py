@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, PretrainedConfig
 
 from muybridge.cards import NO_RESULTS, Card, usage
+from muybridge.checkpoints import replace_text
 
 INDEX_FILES = ("config.json", "video_preprocessor_config.json", "README.md")
 
@@ -37,10 +38,12 @@ def publish(
         raise ValueError(f"without is {', '.join(unknown)}; what can be left out is {', '.join(REQUIREMENTS)}")
     validate_repo_id(repo_id)
     card = check_folder(folder, without)
-    card.sections["Use"] = usage(repo_id)
-    (folder / "README.md").write_text(str(card), encoding="utf-8")
     api = HfApi()
     repository = api.create_repo(repo_id, private=private, exist_ok=True)
+    if private and not api.model_info(repository.repo_id).private:
+        raise PublishingError(f"{repo_id} exists already, and everyone can read it; make it private there, or rename")
+    card.sections["Use"] = usage(repo_id)
+    replace_text(folder / "README.md", str(card))
     commit = api.upload_folder(
         repo_id=repository.repo_id, folder_path=folder, commit_message=message, ignore_patterns=[".*", "**/.*"]
     )
@@ -63,7 +66,7 @@ def check_folder(folder: Path, without: Collection[str] = ()) -> Card:
         listed = "\n  ".join(problems)
         raise PublishingError(
             f"{folder} should not be published as it is:\n  {listed}\n"
-            "Mend it, or say --without " + " ".join(name for name, reason in reasons.items() if reason)
+            "Mend it, or say --without " + " ".join([*without, *(name for name, reason in reasons.items() if reason)])
         )
     return card
 

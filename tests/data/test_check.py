@@ -1,4 +1,6 @@
 import json
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,16 @@ from muybridge.data.check import check_videos
 
 def clip(path: Path, seed: int = 0, num_frames: int = 20) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_clip(path, moving_square(num_frames=num_frames, height=48, width=64, seed=seed), fps=10)
+    path.write_bytes(encoded(seed, num_frames))
+    return path
+
+
+@cache
+def encoded(seed: int, num_frames: int) -> bytes:
+    """A clip is encoded once: a second time the same frames may become other bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        frames = moving_square(num_frames=num_frames, height=48, width=64, seed=seed)
+        return write_clip(Path(folder) / "clip.mp4", frames, fps=10).read_bytes()
 
 
 def found(report) -> set[tuple[str, tuple[str, ...]]]:

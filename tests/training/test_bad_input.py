@@ -159,7 +159,9 @@ def fail(process):
 
 def assert_same_weights(folder, others):
     expected = weights(Path(others.output) / "model")
-    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(folder / "model").items())
+    found = weights(folder / "model")
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def test_a_state_that_finds_no_room_leaves_the_last_good_one_to_go_on_from(finished, tmp_path):
@@ -179,8 +181,25 @@ def test_a_state_that_finds_no_room_leaves_the_last_good_one_to_go_on_from(finis
 def test_a_checkpoint_that_finds_no_room_leaves_the_earlier_one(finished, tmp_path):
     folder = tmp_path / "run"
     settings = copy_of(finished, folder)
+    (folder / "model" / "config.json").unlink()  # so it is written again
     before = sorted(path.name for path in folder.iterdir())
     said = fail(start(settings, "--resume", launcher=FULL_DISK))
     assert f"the checkpoint {folder / 'model'} cannot be written" in said
     assert sorted(path.name for path in folder.iterdir()) == before
     assert_same_weights(folder, finished)
+
+
+def test_a_finished_run_that_is_asked_for_again_keeps_its_card(finished, tmp_path):
+    folder = tmp_path / "run"
+    settings = copy_of(finished, folder)
+    with (folder / "model" / "README.md").open("a") as card:
+        card.write("\n## A note\n\nWritten by hand.\n")
+    finish(start(settings, "--resume"))
+    assert (folder / "model" / "README.md").read_text().endswith("Written by hand.\n")
+    assert len((folder / "metrics.jsonl").read_text()) == len((Path(finished.output) / "metrics.jsonl").read_text())
+
+
+def test_two_data_sets_of_one_name_are_refused(sprites, tmp_path):
+    other = shutil.copytree(sprites, tmp_path / sprites.name)
+    with pytest.raises(ValueError, match=f"the data sets are called {sprites.name}, {sprites.name}; rename"):
+        train(replace(make_settings(sprites, tmp_path / "run"), data=[str(sprites), str(other)]))

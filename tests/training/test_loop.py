@@ -81,7 +81,9 @@ def test_two_processes_are_one_with_twice_the_batch(sprites, tmp_path):
     # What `accelerate launch` starts for several GPUs; with --cpu it starts one process, whatever the number.
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     plain = {"augment": False, "dropout": 0.0, "epochs": 2}
-    finish(start(make_settings(sprites, tmp_path / "two", batch_size=2, **plain), launcher=launcher))
+    # What comes after training has the processes too.
+    finish(start(make_settings(sprites, tmp_path / "two", batch_size=2, **plain), "--evaluate", launcher=launcher))
+    assert json.loads((tmp_path / "two" / "results" / "results.json").read_text())["num_videos"] == NUM_CLIPS // 3
     train(make_settings(sprites, tmp_path / "one", batch_size=4, **plain))
     assert_close(weights(tmp_path / "two" / "model"), weights(tmp_path / "one" / "model"), rtol=1e-4, atol=1e-5)
     two, one = (read_metrics(tmp_path / name / "metrics.jsonl") for name in ("two", "one"))

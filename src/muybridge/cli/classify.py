@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for clip, labels in zip(clips, progress(pipeline(iter(clips)), len(clips)), strict=True):
         if arguments.json:
-            print_json({"video": clip, **({"labels": labels} if labels else {"error": policy.skipped[-1][1]})})
+            print_json({"video": clip, **({"labels": labels} if labels else {"error": dict(policy.skipped)[clip]})})
         elif labels:
             print_table(clip, labels)
     if policy.skipped:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from muybridge.cards import add_results
+from muybridge.cards import Card, add_results
 from muybridge.cli import CommandError, named
 from muybridge.data import VideoRecords, load_videos
 from muybridge.data.formats import FORMATS
@@ -73,6 +73,7 @@ def require_cards(models: Sequence[str]) -> None:
     for model in models:
         if not (Path(model) / "README.md").is_file():
             raise CommandError(f"{model} is no folder with a card, README.md, to put the numbers on; leave out --card")
+        Card.parse((Path(model) / "README.md").read_text(encoding="utf-8"))
 
 
 def measure(arguments: argparse.Namespace, name: str, fold: int) -> Result:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import transformers
 
-from muybridge.cards import CardFacts, add_results, bullets, write_card
+from muybridge.cards import CardFacts, add_results, bullets, cell, write_card
 from muybridge.checkpoints import save_checkpoint
 from muybridge.evaluation import Result
 from muybridge.models import ARCHITECTURES
@@ -31,7 +31,8 @@ def single_task_model(model: VideoForClassification, task: Task, tasks: Sequence
     if len(tasks) == 1:
         return model
     alone = copy.deepcopy(model)
-    alone.reset_classifier(task.labels)
+    with torch.random.fork_rng():  # what is drawn for its first weights must not be missing in training
+        alone.reset_classifier(task.labels)
     with torch.no_grad():
         alone.get_classifier().weight.copy_(model.get_classifier().weight[task.start : task.end])
         alone.get_classifier().bias.copy_(model.get_classifier().bias[task.start : task.end])
@@ -57,7 +58,7 @@ def write_checkpoint(
         papers=architecture.papers,
         datasets=[data.name],
         sections={
-            "Labels": ", ".join(model.config.id2label[index] for index in range(model.config.num_labels)) + ".",
+            "Labels": bullets(model.config.id2label[index] for index in range(model.config.num_labels)),
             "Data": describe_data(data),
             "Training": describe_training(settings) + f"\n\n![The curves of the run]({CURVES_FILE})",
         },
@@ -86,7 +87,7 @@ def describe_training(settings: TrainingSettings) -> str:
     """The settings that a reader looks for, and those that are not what they are by default."""
     shown = {name: getattr(settings, name) for name in ALWAYS_SHOWN} | settings.given()
     rows = [
-        f"| {name.replace('_', ' ')} | {value} |"
+        f"| {name.replace('_', ' ')} | {cell(value)} |"
         for name, value in shown.items()
         if name not in ("model", "data", "output", "licence")
     ]

@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
+from muybridge.data import DataError
 from muybridge.training.state import WRITE_ERRORS
+from muybridge.video import VideoError
 
 
 class TrainingError(RuntimeError):
@@ -18,10 +21,20 @@ def readable(batches: Iterable[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]
     try:
         yield from batches
     except (ValueError, RuntimeError) as error:
-        *_, message = re.split(r"^[\w.]*(?:DataError|VideoError): ", str(error), flags=re.MULTILINE)
+        message = message_of_clips(error)
+        if message is None:
+            raise
         raise TrainingError(
-            f"{message.strip()}\n`muybridge check` lists what cannot be read; --errors skip leaves out a few"
+            f"{message}\n`muybridge check` lists what cannot be read; --errors skip leaves out a few"
         ) from error
+
+
+def message_of_clips(error: Exception) -> str | None:
+    """What was wrong with clips, from the error itself or the last lines of a worker's traceback; None for others."""
+    parts = re.split(r"^[\w.]*(?:DataError|VideoError): ", str(error), flags=re.MULTILINE)
+    if len(parts) > 1:
+        return parts[-1].strip()
+    return str(error) if isinstance(error, DataError | VideoError) else None
 
 
 @contextmanager
@@ -29,5 +42,7 @@ def explained(problem: str) -> Iterator[None]:
     """Says what could not be written, and that nothing is lost."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except WRITE_ERRORS as error:
         raise TrainingError(f"{problem}: {error}. Earlier ones are whole; make room and go on with --resume") from error

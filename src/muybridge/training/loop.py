@@ -7,7 +7,7 @@ if it had not been.
 
 import math
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,19 +56,20 @@ class StopSignal:
     """Whether someone asked the run to stop; it does so at the end of a step, and not within one."""
 
     def __init__(self) -> None:
-        self.is_set = False
+        self.is_asked = False  # of this process
+        self.is_set = False  # for all processes, which heed it at the same step
 
-    def set(self, *_: Any) -> None:
-        if self.is_set:
+    def ask(self, *_: Any) -> None:
+        if self.is_asked:
             raise KeyboardInterrupt  # asked twice: at once
-        self.is_set = True
+        self.is_asked = True
 
 
 @contextmanager
 def stop_at_signal() -> Iterator[StopSignal]:
     """Turns Ctrl-C, and the request of a cluster to end, into a flag."""
     stop = StopSignal()
-    earlier = {number: signal.signal(number, stop.set) for number in (signal.SIGINT, signal.SIGTERM)}
+    earlier = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
@@ -95,7 +96,7 @@ class Run:
             project_dir=str(self.folder),
         )
         check_sharding(self.accelerator.state)
-        self.position = Position()
+        self.position = Position(num_processes=self.accelerator.num_processes)
         self.stopwatch = Stopwatch()
         torch.manual_seed(settings.seed)
         self.data = load_data(settings)
@@ -118,12 +119,21 @@ class Run:
         if is_continued:
             refuse_changes(TrainingSettings.load(path), self.settings, allow_changes=allow_changes)
             self.position = newest_position(self.folder)
+            is_divided_anew = self.position.num_processes != self.accelerator.num_processes
+            if self.position.step and is_divided_anew and not allow_changes:
+                raise TrainingError(
+                    f"the run was begun with {self.position.num_processes} processes, and there are "
+                    f"{self.accelerator.num_processes} now: its steps would be others. Start as many, or pass "
+                    "--allow-changes"
+                )
+            self.position.num_processes = self.accelerator.num_processes
         elif path.is_file():
             raise TrainingError(f"{self.folder} holds a run already; pass --resume to go on with it, or another output")
         self.accelerator.wait_for_everyone()  # or one process makes the folder before another looks for it
         if self.accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.settings.save(path)
+            if not is_continued or allow_changes:
+                self.settings.save(path)
         self.prepare(self.position.epoch_of_last_batch)  # as it was when the state was saved
         if self.position.step:
             load_state(self.accelerator, self.folder, self.average)
@@ -177,9 +187,10 @@ class Run:
             if self.is_between_steps:
                 self.prepare(self.position.epoch)
             self.train_epoch(stop)
-        self.progress.close()
         if stop.is_set:
             self.save()
+        self.progress.close()
+        if stop.is_set:
             raise TrainingError(
                 f"stopped at step {self.position.step}, and saved; go on with --resume, or resume=True in Python"
             )
@@ -204,7 +215,8 @@ class Run:
             position.batch += 1
             if self.accelerator.sync_gradients:
                 self.finish_step(loss)
-                if position.step == self.num_steps or self.is_anyone_stopped(stop):
+                self.agree(stop)
+                if position.step == self.num_steps or stop.is_set:
                     break
         if position.batch == len(self.loader):
             position.epoch, position.batch = position.epoch + 1, 0
@@ -251,12 +263,10 @@ class Run:
         if every and self.position.step % every == 0 and self.position.batch < len(self.loader):
             self.save()
 
-    def is_anyone_stopped(self, stop: StopSignal) -> bool:
-        """Whether any process was asked to stop: all of them do, at the same step."""
-        if self.accelerator.num_processes > 1:
-            asked = torch.tensor(float(stop.is_set), device=self.accelerator.device)
-            stop.is_set = bool(self.accelerator.reduce(asked, "sum") > 0)
-        return stop.is_set
+    def agree(self, stop: StopSignal) -> None:
+        """Stops all processes where any was asked to: at the same step, for what they do next they do together."""
+        asked = torch.tensor(float(stop.is_asked), device=self.accelerator.device)
+        stop.is_set = bool(self.accelerator.reduce(asked, "sum") > 0)
 
     def finish_epoch(self) -> None:
         is_last = self.position.step >= self.num_steps
@@ -265,7 +275,7 @@ class Run:
         self.save()
 
     def evaluate(self) -> None:
-        """Hit@1 on one clip of each evaluation video: a number to watch, and not the one for the card."""
+        """Hit@1 on one clip of each evaluation video: a number to watch; the last one goes on the card."""
         numbers: dict[str, float] = {}
         best_model = self.best_model()
         for task, data in zip(self.tasks, self.data, strict=True):
@@ -298,27 +308,32 @@ class Run:
 
     def finish(self) -> Path:
         """Writes the checkpoint of each data set; gives the folder of the first."""
-        if not self.results:  # the run was finished before, and is asked for again
-            self.evaluate()
-        folders, best_model = [], self.best_model()
-        for task, data in zip(self.tasks, self.data, strict=True):
-            name = "model" if len(self.tasks) == 1 else f"model-{task.name}"
-            folders.append(self.folder / name)
-            if self.accelerator.is_main_process:
-                model = single_task_model(best_model, task, self.tasks)
-                with explained(f"the checkpoint {folders[-1]} cannot be written"):
-                    write_checkpoint(
-                        folders[-1], model, self.processor, self.settings, data, self.results.get(task.name)
-                    )
+        names = ["model"] if len(self.tasks) == 1 else [f"model-{task.name}" for task in self.tasks]
+        folders = [self.folder / name for name in names]
+        # A run that was finished before keeps its checkpoints, with what has come to stand on their cards since.
+        if self.results or not all((folder / "config.json").is_file() for folder in folders):
+            self.write_checkpoints(folders)
         self.accelerator.wait_for_everyone()
         self.end()
         return folders[0]
+
+    def write_checkpoints(self, folders: Sequence[Path]) -> None:
+        if not self.results:  # killed after its last step
+            self.evaluate()
+        best_model = self.best_model()
+        if not self.accelerator.is_main_process:
+            return
+        for folder, task, data in zip(folders, self.tasks, self.data, strict=True):
+            model = single_task_model(best_model, task, self.tasks)
+            with explained(f"the checkpoint {folder} cannot be written"):
+                write_checkpoint(folder, model, self.processor, self.settings, data, self.results.get(task.name))
 
     def end(self) -> None:
         """Lets the learner go before the group of processes: were it the last to hold that, gloo could hang."""
         del self.learner
         self.accelerator.free_memory()
-        self.accelerator.end_training()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()  # the group of processes stays, for whatever comes after training
 
     def describe_broken(self, loss: Tensor, batch: dict[str, Tensor]) -> str:
         places = zip(batch["task"].tolist(), batch["index"].tolist(), strict=True)

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from muybridge.checkpoints import replace_text
+
 Batch = TypeVar("Batch")
 
 CURVES_FILE = "curves.png"
@@ -99,7 +101,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def keep_until(path: Path, step: int) -> None:
     """Drops what a run wrote after the state that it is continued from."""
     kept = [line for line in read_metrics(path) if line["step"] <= step]
-    path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    replace_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def draw_curves(metrics: list[dict[str, Any]], path: Path) -> None:

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from muybridge.checkpoints import replace_text
+
 # What may differ between a run and its continuation: none of it changes a weight.
 FREE_TO_CHANGE = frozenset({"output", "num_workers", "trackers", "save_every_steps", "evaluate_every_epochs"})
 
@@ -109,7 +111,7 @@ class TrainingSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        replace_text(path, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "TrainingSettings":

@@ -35,6 +35,9 @@ def load_data(settings: TrainingSettings) -> list[TaskData]:
         name = settings.evaluation_split or next((name for name in EVALUATION_SPLITS if name in records.splits), None)
         training = records.with_split(settings.split) if records.splits else records
         loaded.append(TaskData(data_name(source), training, records.with_split(name) if name else None, name))
+    names = [task.name for task in loaded]
+    if len(set(names)) < len(names):
+        raise ValueError(f"the data sets are called {', '.join(names)}; rename a folder, for each gets a classifier")
     return loaded
 
 

@@ -34,7 +34,8 @@ def whole_model(model: VideoForClassification) -> VideoForClassification:
     state = model.state_dict()
     if not any(isinstance(tensor, DTensor) for tensor in state.values()):
         return model
-    copy = ARCHITECTURES[model.config.model_type].classifier(model.config).to(model.device)
+    with torch.random.fork_rng(devices=[]):  # what is drawn for its first weights must not be missing in training
+        copy = ARCHITECTURES[model.config.model_type].classifier(model.config).to(model.device)
     copy.load_state_dict({name: whole(tensor) for name, tensor in state.items()})
     return copy
 

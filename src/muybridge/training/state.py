@@ -24,6 +24,7 @@ class Position:
     epoch: int = 0
     batch: int = 0
     step: int = 0
+    num_processes: int = 1
 
     @property
     def epoch_of_last_batch(self) -> int:
