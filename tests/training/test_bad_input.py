@@ -203,3 +203,23 @@ def test_two_data_sets_of_one_name_are_refused(sprites, tmp_path):
     other = shutil.copytree(sprites, tmp_path / sprites.name)
     with pytest.raises(ValueError, match=f"the data sets are called {sprites.name}, {sprites.name}; rename"):
         train(replace(make_settings(sprites, tmp_path / "run"), data=[str(sprites), str(other)]))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model-fields", "depth=[1,1]"], "has no field 'depth'"),
+        (["--image-size", "-4"], "4 frames of -4×-4 vanish"),
+        (["--processor-fields", "sampling=unifrm"], "'uniform', 'dense', 'segments'"),
+        (["--errors", "skp"], "skp"),
+    ],
+)
+def test_fields_that_cannot_be_are_named_and_leave_no_run(data, tmp_path, capsys, words, message):
+    assert message in error_of_command(data, tmp_path / "run", capsys, *words)
+    assert not (tmp_path / "run" / "settings.json").exists()
+
+
+def test_what_was_skipped_is_told_in_the_end(data, tmp_path, capsys):
+    next(data.rglob("train/*/*.mp4")).write_bytes(b"no video")
+    train(make_settings(data, tmp_path / "run", epochs=2))
+    assert f"1 clips cannot be read, and others took their places; {tmp_path / 'run'}" in capsys.readouterr().out

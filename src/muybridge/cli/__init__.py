@@ -62,7 +62,7 @@ def named(name: str, load: Callable[..., Loaded], **arguments: Any) -> Loaded:
         raise CommandError(f"the model {name!r} is a file; `muybridge convert` makes a model, a folder, of weights")
     try:
         return load(name, **arguments)
-    except (OSError, TypeError, StrictDataclassError, SafetensorError) as error:
+    except (OSError, ImportError, TypeError, StrictDataclassError, SafetensorError) as error:
         raise CommandError(f"the model {name!r} cannot be loaded: {error}") from error
 
 

@@ -37,6 +37,11 @@ class TaskClips(Dataset[Item]):
         for part in self.clips:
             part.set_epoch(epoch)
 
+    @property
+    def skipped(self) -> dict[str, str]:
+        """The videos that could not be read so far, and why."""
+        return {name: reason for part in self.clips for name, reason in part.skipped.items()}
+
     def name_of(self, task: int, index: int) -> str:
         """What errors call the clip with this index in its own data set."""
         return self.clips[task].records[index].name
@@ -56,6 +61,7 @@ class CachedFeatures(Dataset[Item]):
     def __init__(self, clips: TaskClips, columns: Mapping[str, Tensor]) -> None:
         self.columns = dict(columns)
         self.name_of = clips.name_of
+        self.skipped = clips.skipped
 
     def __len__(self) -> int:
         return len(self.columns["labels"])

@@ -132,9 +132,9 @@ class Run:
         self.accelerator.wait_for_everyone()  # or one process makes the folder before another looks for it
         if self.accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if not is_continued or allow_changes:
-                self.settings.save(path)
         self.prepare(self.position.epoch_of_last_batch)  # as it was when the state was saved
+        if self.accelerator.is_main_process and (not is_continued or allow_changes):
+            self.settings.save(path)  # now that they are known to make a run
         if self.position.step:
             load_state(self.accelerator, self.folder, self.average)
         if self.settings.trackers:
@@ -189,6 +189,11 @@ class Run:
             self.train_epoch(stop)
         if stop.is_set:
             self.save()
+        if self.clips.skipped:
+            self.progress.say(
+                f"{len(self.clips.skipped)} clips cannot be read, and others took their places; "
+                f"{self.folder / 'skipped.jsonl'} says why"
+            )
         self.progress.close()
         if stop.is_set:
             raise TrainingError(

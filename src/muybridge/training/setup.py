@@ -1,9 +1,11 @@
 """The model, the processor and the data that a run's settings name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForVideoClassification
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
@@ -53,11 +55,24 @@ def new_model(settings: TrainingSettings, labels: Sequence[str]) -> tuple[VideoF
     architecture = ARCHITECTURES[settings.model]
     sizes = {"num_frames": settings.num_frames, "image_size": settings.image_size}
     given = {name: value for name, value in sizes.items() if value is not None}
-    config = architecture.config(**given, **dropout_field(settings), **settings.model_fields, **label_fields(labels))
+    with stated_fields():
+        config = architecture.config(
+            **given, **dropout_field(settings), **settings.model_fields, **label_fields(labels)
+        )
     side = config.image_size
     crop = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}} if given else {}
-    fields = {"num_frames": config.num_frames, **crop, **settings.processor_fields}
-    return architecture.classifier(config), architecture.processor(**fields)
+    processor_fields = {"num_frames": config.num_frames, **crop, **settings.processor_fields}
+    with stated_fields():
+        return architecture.classifier(config), architecture.processor(**processor_fields)
+
+
+@contextmanager
+def stated_fields() -> Iterator[None]:
+    """Says what is wrong with fields of a config or a processor as with any other setting."""
+    try:
+        yield
+    except (TypeError, StrictDataclassError) as error:
+        raise ValueError(f"the settings do not make a network: {error}") from error
 
 
 def pretrained_model(
@@ -79,7 +94,8 @@ def pretrained_model(
     model = AutoModelForVideoClassification.from_pretrained(settings.model, **dropout_field(settings))
     if [model.config.id2label[index] for index in range(model.config.num_labels)] != list(labels):
         model.reset_classifier(labels)
-    return model, AutoVideoProcessor.from_pretrained(settings.model, **settings.processor_fields)
+    with stated_fields():
+        return model, AutoVideoProcessor.from_pretrained(settings.model, **settings.processor_fields)
 
 
 def label_fields(labels: Sequence[str]) -> dict[str, Any]:
