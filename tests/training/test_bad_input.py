@@ -223,3 +223,9 @@ def test_what_was_skipped_is_told_in_the_end(data, tmp_path, capsys):
     next(data.rglob("train/*/*.mp4")).write_bytes(b"no video")
     train(make_settings(data, tmp_path / "run", epochs=2))
     assert f"1 clips cannot be read, and others took their places; {tmp_path / 'run'}" in capsys.readouterr().out
+
+
+def test_a_label_that_no_clip_teaches_is_told(data, tmp_path, capsys):
+    (data / "test" / "left").rename(data / "test" / "lefft")
+    train(make_settings(data, tmp_path / "run", epochs=1))
+    assert f"{data.name}: split 'test' has labels that no clip teaches: lefft" in capsys.readouterr().out

@@ -30,6 +30,20 @@ def check_labels(data: Sequence[TaskData], split: str) -> None:
             )
 
 
+def warnings_of(data: Sequence[TaskData]) -> list[str]:
+    """What is odd and yet may be meant: labels to be recognised that no clip teaches."""
+    lines = []
+    for task in data:
+        taught = {record.label for record in task.training}
+        asked = {record.label for record in task.evaluation or ()} - taught
+        if asked:
+            lines.append(
+                f"{task.name}: split {task.evaluation_split!r} has labels that no clip teaches: "
+                f"{shortened(sorted(map(str, asked)))}; its clips of them count as wrong"
+            )
+    return lines
+
+
 def check_weights(checkpoint: str) -> None:
     """Raises where a checkpoint folder holds the weights of another architecture than its config names."""
     weights = Path(checkpoint) / "model.safetensors"

@@ -23,7 +23,7 @@ from muybridge.data.clips import generator_of
 from muybridge.evaluation import Result, evaluate
 from muybridge.models.base import VideoForClassification
 from muybridge.training.averaging import WeightAverage
-from muybridge.training.checking import check_labels, check_weights
+from muybridge.training.checking import check_labels, check_weights, warnings_of
 from muybridge.training.checkpoints import single_task_model, write_checkpoint
 from muybridge.training.clips import CachedFeatures, ShuffledOrder, TaskClips, make_clips
 from muybridge.training.errors import TrainingError, explained, readable
@@ -140,6 +140,8 @@ class Run:
         if self.settings.trackers:
             self.accelerator.init_trackers("tracking")
         self.progress = Progress(self.accelerator, self.folder, self.num_steps, self.position.step)
+        for warning in warnings_of(self.data):
+            self.progress.say(warning)
 
     def prepare(self, epoch: int) -> None:
         """Hands model, optimiser and loader to Accelerate, for the part of the run that has this epoch."""

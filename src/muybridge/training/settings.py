@@ -104,6 +104,11 @@ class TrainingSettings:
         for name in ("learning_rate", "trunk_rate_factor", "layer_decay"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        for name in ("mixup", "cutmix", "weight_decay", "warmup_epochs", "num_workers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
         if not 0 < self.smallest_crop <= 1:
             raise ValueError(f"smallest_crop is {self.smallest_crop}; it must lie in (0, 1]")
         for name in ("label_smoothing", "average_decay", "momentum"):
