@@ -10,7 +10,8 @@ import yaml
 from huggingface_hub import EvalResult, ModelCardData
 from transformers import PreTrainedModel
 
-from muybridge.checkpoints import replace_text
+from muybridge.files import replace_text
+from muybridge.markdown import bullets, markdown_table
 from muybridge.models import ARCHITECTURES
 from muybridge.models.inspection import count_gmacs, count_parameters
 from muybridge.models.registry import Paper
@@ -141,11 +142,6 @@ def split_sections(body: str) -> list[str]:
     return parts
 
 
-def cell(text: object) -> str:
-    """A text that stays within its cell of a table."""
-    return str(text).replace("|", "\\|").replace("\n", " ")
-
-
 def write_card(model: PreTrainedModel, facts: CardFacts) -> str:
     """The text of a checkpoint's README.md."""
     data = ModelCardData(
@@ -173,10 +169,15 @@ def write_card(model: PreTrainedModel, facts: CardFacts) -> str:
 def add_results(folder: str | Path, results: Mapping[str, Any]) -> None:
     """Puts what `evaluate` found, as its results.json has it, on the card of a checkpoint folder."""
     path = Path(folder) / "README.md"
-    card = Card.parse(path.read_text(encoding="utf-8"))
+    replace_text(path, with_results(path.read_text(encoding="utf-8"), results))
+
+
+def with_results(text: str, results: Mapping[str, Any]) -> str:
+    """A card with results on it, whose classes take the place of earlier ones."""
+    card = Card.parse(text)
     card.add_numbers(numbers_of(results))
     card.sections = inserted(card.sections, "Classes", classes_table(results), after="Results")
-    replace_text(path, str(card))
+    return str(card)
 
 
 def inserted(sections: Mapping[str, str], title: str, text: str, *, after: str) -> dict[str, str]:
@@ -210,25 +211,27 @@ def describe_protocol(results: Mapping[str, Any]) -> str:
 def results_table(numbers: Sequence[Number]) -> str:
     """One row for the data, the split and the protocol; one column a metric."""
     metrics = list(dict.fromkeys(number.metric for number in numbers))
-    rows: dict[tuple[str, str, str, str], dict[str, float]] = {}
+    rows: dict[tuple[str, str, str, str], dict[str, str]] = {}
     for number in numbers:
-        rows.setdefault(number.place, {})[number.metric] = number.value
-    lines = [["data", *metrics, "how"], ["---"] * (len(metrics) + 2)]
-    for (dataset, split, protocol, stated_in), values in rows.items():
-        shares = [f"{100 * values[metric]:.4g}%" if metric in values else "–" for metric in metrics]
+        dataset, split, protocol, stated_in = number.place
         how = protocol + (f"; stated in {stated_in}, not measured here" if stated_in else "")
-        lines.append([cell(f"{dataset} {split}".strip()), *shares, cell(how)])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        empty = {"data": f"{dataset} {split}".strip(), **dict.fromkeys(metrics, "–"), "how": how}
+        rows.setdefault(number.place, empty)[number.metric] = f"{100 * number.value:.4g}%"
+    return markdown_table(list(rows.values()))
 
 
 def classes_table(results: Mapping[str, Any]) -> str:
     """How well each label is recognised, for the results added last."""
-    lines = ["| label | videos | recognised | most often taken for |", "| --- | --- | --- | --- |"]
-    for row in results["classes"]:
-        share = "–" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
-        mistake = cell(f"{row['taken_for']} ({row['times']})") if row["taken_for"] else ""
-        lines.append(f"| {cell(row['label'])} | {row['num_videos']} | {share} | {mistake} |")
-    return f"Under {describe_protocol(results)}.\n\n" + "\n".join(lines)
+    rows = [
+        {
+            "label": row["label"],
+            "videos": str(row["num_videos"]),
+            "recognised": "–" if row["accuracy"] is None else f"{row['accuracy']:.1%}",
+            "most often taken for": f"{row['taken_for']} ({row['times']})" if row["taken_for"] else "",
+        }
+        for row in results["classes"]
+    ]
+    return f"Under {describe_protocol(results)}.\n\n{markdown_table(rows)}"
 
 
 def usage(name: str) -> str:
@@ -261,10 +264,6 @@ def bibtex(paper: Paper) -> str:
         f"@misc{{{first}{paper.year}{word},\n  title = {{{paper.title}}},\n  author = {{{authors}}},\n"
         f"  year = {{{paper.year}}},\n  url = {{{paper.url}}},\n}}"
     )
-
-
-def bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
 
 
 def data_name(place: str) -> str:

@@ -61,16 +61,6 @@ def move(new: Path, folder: Path) -> None:
     shutil.rmtree(old)
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Writes a text in the place of an earlier one, which stays where the new one cannot be written."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def refuse_existing(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists already; choose another place or remove it")

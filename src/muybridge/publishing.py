@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, PretrainedConfig
 
 from muybridge.cards import NO_RESULTS, Card, usage
-from muybridge.checkpoints import replace_text
+from muybridge.files import replace_text
 
 INDEX_FILES = ("config.json", "video_preprocessor_config.json", "README.md")
 
@@ -42,7 +42,7 @@ def publish(
     repository = api.create_repo(repo_id, private=private, exist_ok=True)
     if private and not api.model_info(repository.repo_id).private:
         raise PublishingError(f"{repo_id} exists already, and everyone can read it; make it private there, or rename")
-    card.sections["Use"] = usage(repo_id)
+    card.sections["Use"] = usage(repository.repo_id)
     replace_text(folder / "README.md", str(card))
     commit = api.upload_folder(
         repo_id=repository.repo_id, folder_path=folder, commit_message=message, ignore_patterns=[".*", "**/.*"]

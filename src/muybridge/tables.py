@@ -1,4 +1,4 @@
-"""The tables of README.md, made from the registry and from measured results: `python -m muybridge.tables README.md`."""
+"""The tables of a text, made from the registry and from measured results: `python -m muybridge.tables README.md …`."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from muybridge.conversion import SOURCES
+from muybridge.markdown import markdown_table
 from muybridge.models import ARCHITECTURES
 
 Row = dict[str, str]
@@ -36,12 +37,6 @@ def source_rows() -> list[Row]:
         }
         for source in SOURCES.values()
     ]
-
-
-def markdown_table(rows: Sequence[Row]) -> str:
-    head = list(rows[0])
-    lines = [head, ["---"] * len(head), *(list(row.values()) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def text_table(rows: Sequence[Row]) -> str:
@@ -139,6 +134,43 @@ def real_video_rows(results: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def hub_rows(results: Mapping[str, Any]) -> list[Row]:
+    beside, uploads = results["beside"], results["upload_mb_per_second"]
+    speeds = {
+        "download of 100 MB": ("download_mb_per_second", "MB/s"),
+        "file of 2 kB": ("requests_per_second", "requests/s"),
+    }
+    compared = [
+        hub_row(
+            f"{what}, {clients_of(count)}",
+            f"{speed['hub']} {unit}",
+            f"{beside}: {speed[beside]} {unit}, {times(speed['times_slower'])}",
+        )
+        for what, (name, unit) in speeds.items()
+        for count, speed in results[name].items()
+    ]
+    limit = f"sha256, then the disk: {uploads['limits']['one after the other']} MB/s"
+    sent = [hub_row(f"upload, {name}", f"{speed} MB/s", limit) for name, speed in uploads["hub"].items()]
+    commits = results["commits_per_second"].items()
+    lists = results["list_ms"].items()
+    return [
+        *compared,
+        *sent,
+        *(hub_row(f"small commits, {clients_of(count)}", f"{speed:.0f}/s") for count, speed in commits),
+        *(hub_row(f"start with {name}", f"{value:.2f} s") for name, value in results["seconds_to_answer"].items()),
+        *(hub_row(f"list, {name}", f"{ms['median']:.0f} ms, at worst {ms['worst']:.0f} ms") for name, ms in lists),
+        *(hub_row(f"memory, {name}", f"{size} MB") for name, size in results["resident_mb"].items()),
+    ]
+
+
+def hub_row(what: str, hub: str, beside: str = "–") -> Row:
+    return {"measured": what, "the hub": hub, "beside it": beside}
+
+
+def clients_of(count: str) -> str:
+    return f"{count} client{'s' * (count != '1')}"
+
+
 def mean_and_deviation(number: Mapping[str, float]) -> str:
     return f"{number['mean']:.1%} ± {number['deviation']:.1%}"
 
@@ -154,6 +186,7 @@ MEASURED: dict[str, tuple[str, Callable[[Mapping[str, Any]], list[Row]]]] = {
     "end_to_end": ("benchmarks/results/end_to_end.json", end_to_end_rows),
     "loading": ("benchmarks/results/loading.json", loading_rows),
     "training": ("benchmarks/results/training.json", training_rows),
+    "hub": ("benchmarks/results/hub.json", hub_rows),
     "real_video": ("examples/results/real_video.json", real_video_rows),
 }
 
@@ -163,11 +196,18 @@ def fill_tables(text: str, root: Path) -> str:
 
     `root` is the folder under which the results of what was measured lie.
     """
-    for name, rows in TABLES.items():
-        text = fill_table(text, name, rows())
-    for name, (place, rows_of) in MEASURED.items():
-        text = fill_table(text, name, rows_of(json.loads((root / place).read_text(encoding="utf-8"))))
+    for name in re.findall(r"<!-- table: (\w+) -->", text):
+        text = fill_table(text, name, make_rows(name, root))
     return text
+
+
+def make_rows(name: str, root: Path) -> list[Row]:
+    if name in TABLES:
+        return TABLES[name]()
+    if name not in MEASURED:
+        raise ValueError(f"there is no table {name!r}; there are {', '.join([*TABLES, *MEASURED])}")
+    place, rows_of = MEASURED[name]
+    return rows_of(json.loads((root / place).read_text(encoding="utf-8")))
 
 
 def fill_table(text: str, name: str, rows: Sequence[Row]) -> str:
@@ -180,5 +220,5 @@ def fill_table(text: str, name: str, rows: Sequence[Row]) -> str:
 
 if __name__ == "__main__":
     for path in map(Path, sys.argv[1:]):
-        filled = fill_tables(path.read_text(encoding="utf-8"), path.parent)
+        filled = fill_tables(path.read_text(encoding="utf-8"), Path.cwd())
         path.write_text(filled, encoding="utf-8")

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muybridge.evaluation import metrics as measures
-from muybridge.evaluation.scores import Scores, replacing, shortened
+from muybridge.evaluation.scores import Scores, shortened
+from muybridge.files import replace_text, replacing
 from muybridge.types import HEADLINES, SHARES
 
 
@@ -155,8 +156,7 @@ class Result:
             draw_confusion(self.confusion, names, partial)
         with replacing(folder / "reliability.png") as partial:
             draw_reliability(self.reliability, partial)
-        with replacing(folder / "results.json") as partial:
-            partial.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        replace_text(folder / "results.json", json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n")
         return folder
 
     def __str__(self) -> str:

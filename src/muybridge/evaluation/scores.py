@@ -5,10 +5,8 @@ metadata, as JSON, everything that has names. Shapes: N videos, V views, L label
 """
 
 import json
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from muybridge.files import replacing
 from muybridge.models.base import average_views
 from muybridge.types import Protocol
 
@@ -148,15 +147,3 @@ def shortened(names: Sequence[str], limit: int = 5) -> str:
     """The first few names, and how many more there are."""
     rest = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A place beside `path` to write to; what is there in the end moves to `path`, so that none sees half of it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        partial = Path(folder) / path.name
-        yield partial
-        partial.chmod(0o644)  # safetensors makes its file the owner's alone
-        partial.replace(path)

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 import transformers
 
-from muybridge.cards import CardFacts, add_results, bullets, cell, write_card
+from muybridge.cards import CardFacts, with_results, write_card
 from muybridge.checkpoints import save_checkpoint
 from muybridge.evaluation import Result
+from muybridge.markdown import bullets, markdown_table
 from muybridge.models import ARCHITECTURES
 from muybridge.models.base import VideoForClassification
 from muybridge.processing import VideoProcessor
@@ -63,9 +64,10 @@ def write_checkpoint(
             "Training": describe_training(settings) + f"\n\n![The curves of the run]({CURVES_FILE})",
         },
     )
-    save_checkpoint(folder, model, processor, write_card(model, facts), pictures=[curves], replace=True)
+    card = write_card(model, facts)
     if result is not None:
-        add_results(folder, result.to_dict())
+        card = with_results(card, result.to_dict())
+    save_checkpoint(folder, model, processor, card, pictures=[curves], replace=True)
 
 
 def beginning(settings: TrainingSettings) -> str:
@@ -87,12 +89,12 @@ def describe_training(settings: TrainingSettings) -> str:
     """The settings that a reader looks for, and those that are not what they are by default."""
     shown = {name: getattr(settings, name) for name in ALWAYS_SHOWN} | settings.given()
     rows = [
-        f"| {name.replace('_', ' ')} | {cell(value)} |"
+        {"setting": name.replace("_", " "), "value": str(value)}
         for name, value in shown.items()
         if name not in ("model", "data", "output", "licence")
     ]
     versions = f"With torch {torch.__version__}, transformers {transformers.__version__}, {platform.machine()}."
-    return "\n".join(["| setting | value |", "| --- | --- |", *rows, "", versions])
+    return f"{markdown_table(rows)}\n\n{versions}"
 
 
 def spelled(value: Any) -> list[str]:

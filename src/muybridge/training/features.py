@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from muybridge.files import replacing
 from muybridge.models.base import VideoForClassification
 from muybridge.processing import VideoProcessor
 from muybridge.training.clips import CachedFeatures, TaskClips
@@ -29,9 +30,8 @@ def cached_features(
     columns = read_columns(path, key)
     if columns is None:
         columns = compute_columns(settings, clips, model)
-        partial = path.with_suffix(".partial")
-        save_file(columns, partial, {KEY: key})
-        partial.replace(path)
+        with replacing(path) as partial:
+            save_file(columns, partial, {KEY: key})
     return CachedFeatures(clips, columns)
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from accelerate import Accelerator
 from tqdm import tqdm
 
-from muybridge.checkpoints import replace_text
+from muybridge.files import replace_text
 
 Batch = TypeVar("Batch")
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from muybridge.checkpoints import replace_text
+from muybridge.files import replace_text
 
 # What may differ between a run and its continuation: none of it changes a weight.
 FREE_TO_CHANGE = frozenset({"output", "num_workers", "trackers", "save_every_steps", "evaluate_every_epochs"})

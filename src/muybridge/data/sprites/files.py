@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from muybridge.data.errors import DataError
 from muybridge.data.sprites.clips import SpriteSettings, label_of, make_clip
+from muybridge.files import replace_text, replacing
 
 SETTINGS_FILE = "sprites.json"
 MANIFEST_FILE = "labels.csv"
@@ -123,15 +124,7 @@ def write_video(path: Path, frames: Tensor, fps: int) -> None:
 
 
 def write_manifest(path: Path, files: list[SpriteFile]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8", newline="") as table:
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as table:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(SpriteFile._fields)
         writer.writerows(files)
-    partial.replace(path)
-
-
-def replace_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
