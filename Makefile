@@ -1,6 +1,8 @@
 # make demo · make test · make check · make bench: each builds .venv first when it is missing or out of date.
 PYTHON ?= python3
 BIN := .venv/bin
+# Clients that the hub is tested with besides the one in use: the oldest that works, and the last before version 1.
+CLIENTS := 0.20.3 0.36.2
 .PHONY: .venv demo test check bench tables clean
 
 .venv: .venv/.complete
@@ -10,6 +12,7 @@ BIN := .venv/bin
 	@$(PYTHON) -c 'import sys; sys.exit("Muybridge needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench,dev]'
+	for version in $(CLIENTS); do $(BIN)/pip install --quiet --no-deps --target .venv/client-$$version huggingface_hub==$$version || exit 1; done
 	touch $@
 
 demo: .venv
@@ -26,9 +29,9 @@ check: .venv
 bench: .venv
 	$(BIN)/python -m benchmarks
 
-# Writes the tables of README.md again from the registry and from benchmarks/results.
+# Writes the tables of README.md and docs/hub.md again from the registry and from benchmarks/results.
 tables: .venv
-	$(BIN)/python -m muybridge.tables README.md
+	$(BIN)/python -m muybridge.tables README.md docs/hub.md
 
 clean:
 	rm -rf .venv demo build dist src/*.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -24,6 +24,7 @@ COMMANDS = {
     "models": "list the architectures and the sources of weights",
     "pack": "put the clips of a data set into tar shards",
     "publish": "upload a checkpoint with its card to the Hub, or to a hub of your own",
+    "serve-predictions": "label clips for another program, such as a hub with a try-it box",
     "sprites": "write clips of moving sprites, for trying things out",
     "train": "train a model on videos, from scratch or from a checkpoint",
 }
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or words[0] not in COMMANDS:
         overview().parse_args(words or ["--help"])  # explains itself and exits
     name, *rest = words
-    command = importlib.import_module(f"muybridge.cli.{name}")
+    command = importlib.import_module(f"muybridge.cli.{name.replace('-', '_')}")
     parser = argparse.ArgumentParser(prog=f"muybridge {name}", description=command.__doc__)
     command.configure(parser)
     logging.disable_progress_bar()  # those of transformers, for files that load in a moment

@@ -4,7 +4,8 @@ import argparse
 import json
 import sys
 
-from muybridge.tables import architecture_rows, markdown_table, source_rows, text_table
+from muybridge.markdown import markdown_table
+from muybridge.tables import architecture_rows, source_rows, text_table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,42 @@
+"""Who am I, is this card right, and what is not offered here."""
+
+from typing import Any
+
+from starlette.routing import Route
+
+from muybridge_hub.access import EVERYWHERE
+from muybridge_hub.calls import Call, endpoint
+from muybridge_hub.errors import NotOffered, NotSignedIn
+from muybridge_hub.facts import find_card_problems
+
+
+def whoami(call: Call) -> dict[str, Any]:
+    viewer = call.viewer
+    if viewer.name is None:
+        raise NotSignedIn("this needs a token: set HF_TOKEN, or `hf auth login`")
+    role = "write" if viewer.can_write else "read"
+    others = sorted(viewer.namespaces - {viewer.name, EVERYWHERE})
+    return {
+        "type": "user",
+        "id": viewer.name,
+        "name": viewer.name,
+        "fullname": viewer.name,
+        "isPro": False,
+        "orgs": [{"type": "org", "name": name, "fullname": name, "roleInOrg": role} for name in others],
+        "auth": {"type": "access_token", "accessToken": {"displayName": f"token {viewer.token_id}", "role": role}},
+    }
+
+
+def validate_card(call: Call) -> dict[str, Any]:
+    problems = find_card_problems(call.field("content", str, ""))
+    return {"errors": [{"message": problem} for problem in problems], "warnings": []}
+
+
+def refuse(call: Call) -> None:
+    raise NotOffered(f"this hub does not offer {call.request.method} {call.request.url.path[:200]}")
+
+
+ROUTES = [
+    Route("/api/whoami-v2", endpoint(whoami)),
+    Route("/api/validate-yaml", endpoint(validate_card), methods=["POST"]),
+]
