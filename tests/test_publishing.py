@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from clips import moving_square, write_clip
-from hub import client_environment, serve_hub
+from hub_client import Client
+from hub_server import serve_hub
 from muybridge.cards import Card, CardFacts, Number, write_card
 from muybridge.checkpoints import save_checkpoint
 from muybridge.models import ARCHITECTURES
@@ -38,14 +39,16 @@ def run(*words, environment) -> subprocess.CompletedProcess:
 def test_a_published_checkpoint_is_classified_with_by_its_name(tmp_path):
     folder = write_checkpoint(tmp_path / "model")
     write_clip(tmp_path / "clip.mp4", moving_square(num_frames=20, height=48, width=64))
-    with serve_hub(tmp_path / "hub") as (address, created):
-        environment = client_environment(address, tmp_path / "cache")
+    with serve_hub(tmp_path) as server:
+        token = server.token()
+        environment = server.environment(token)
         published = run("publish", folder, "lab/tiny", "--private", environment=environment)
         classified = run("classify", tmp_path / "clip.mp4", "--model", "lab/tiny", environment=environment)
-    assert published.returncode == 0, published.stderr
-    assert f"published lab/tiny at {address}/lab/tiny" in published.stdout
-    assert created["lab/tiny"]["visibility"] == "private"
-    assert 'model="lab/tiny"' in (tmp_path / "hub" / "lab" / "tiny" / "README.md").read_text()
+        client = Client(server.url, token)
+        assert published.returncode == 0, published.stderr
+        assert f"published lab/tiny at {server.url}/lab/tiny" in published.stdout
+        assert client.ask("GET", "/api/models/lab/tiny")["private"]
+        assert b'model="lab/tiny"' in client.download("lab/tiny", "README.md")
     assert classified.returncode == 0, classified.stderr
     assert "left" in classified.stdout
 
@@ -79,12 +82,14 @@ def test_a_folder_that_is_no_checkpoint_or_a_broken_one_is_refused(tmp_path):
 
 def test_what_is_meant_to_be_private_does_not_go_where_everyone_reads(tmp_path):
     folder = write_checkpoint(tmp_path / "model")
-    with serve_hub(tmp_path / "hub") as (address, created):
-        created["lab/open"] = {"visibility": "public"}
-        done = run("publish", folder, "lab/open", "--private", environment=client_environment(address, tmp_path / "c"))
+    with serve_hub(tmp_path) as server:
+        token = server.token()
+        client = Client(server.url, token)
+        client.create("lab/open")
+        done = run("publish", folder, "lab/open", "--private", environment=server.environment(token))
+        assert client.files("lab/open") == {}
     assert done.returncode == 2
     assert "lab/open exists already, and everyone can read it" in done.stderr
-    assert not (tmp_path / "hub" / "lab").exists()
     assert "lab/open" not in (folder / "README.md").read_text()
 
 

@@ -34,6 +34,15 @@ def test_its_python_runs_as_printed(block, after_the_demo):
 
 def test_its_tables_are_up_to_date():
     assert fill_tables(README, ROOT) == README, "run `make tables`"
+    hub = (ROOT / "docs" / "hub.md").read_text(encoding="utf-8")
+    assert fill_tables(hub, ROOT) == hub, "run `make tables`"
+    tables = set(re.findall(r"<!-- table: (\w+) -->", README + hub))
+    assert tables == {
+        "architectures",
+        "sources",
+        *(path.stem for path in (ROOT / "benchmarks" / "results").glob("*.json")),
+        "real_video",
+    }
 
 
 def test_its_map_names_what_there_is():

@@ -1,0 +1,206 @@
+"""What a writer, or anybody, could do to a hub on purpose."""
+
+import hashlib
+import json
+import os
+import socket
+import struct
+import time
+from contextlib import suppress
+
+import httpx2
+import psutil
+import pytest
+
+from hub_client import Client
+from hub_server import serve_hub, start_server
+from muybridge_hub.errors import BadRequest
+from muybridge_hub.maintenance import back_up, check, collect_garbage
+from muybridge_hub.names import check_path
+from muybridge_hub.settings import Settings
+
+FRONT_MATTERS = (
+    *("x: !!bool foo", "x: !!timestamp foo", 'x: !!int ""', 'x: !!float ""', "x: 0x" + "f" * 6000),
+    *(
+        "x: " + ":".join(["59"] * 4000),
+        "a: &a [1]\nb: *a",
+        "x: [" * 3000,
+        "? {a: b}\n: c",
+        "x: 2020-13-45",
+        "tags: {a: 1}",
+    ),
+    "model-index:\n- results:\n  - task: {type: t}\n    dataset: {name: n}\n    metrics:\n    - {type: a, value: 1"
+    + "0" * 400
+    + "}",
+    'license: "\\ud800"\npipeline_tag: "\\0"',
+)
+
+
+def test_no_card_fails_a_commit_a_page_or_the_next_start(tmp_path):
+    settings = Settings(root=tmp_path / "hub")
+    server = start_server(settings)
+    client = Client(server.url, server.token())
+    for number, front_matter in enumerate(FRONT_MATTERS):
+        client.create(f"lab/card-{number}")
+        client.commit(f"lab/card-{number}", {"README.md": f"---\n{front_matter}\n---\n# A card\n".encode()})
+        client.ask("POST", "/api/validate-yaml", json={"content": f"---\n{front_matter}\n---\n"})
+    server.kill()
+    server = start_server(settings)
+    client = Client(server.url, client.token)
+    assert len(client.ask("GET", "/api/models")) == len(FRONT_MATTERS)
+    pages = ["/", "/models", "/lab", *(f"/lab/card-{number}" for number in range(len(FRONT_MATTERS)))]
+    assert {page: client.http.get(page).status_code for page in pages} == dict.fromkeys(pages, 200)
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with serve_hub(
+        tmp_path_factory.mktemp("hub"), header_seconds=1.0, idle_seconds=2.0, part_size=100_000, multipart_from=150_000
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    client = Client(server.url, server.token())
+    client.create("lab/model")
+    return client
+
+
+def test_no_header_of_weights_fails_a_commit_or_its_answers(client):
+    client.create("lab/weights")
+    headers = [
+        {"a": {"dtype": "F32", "shape": [999_999_999] * 60_000, "data_offsets": [0, 4]}},
+        {"a": {"dtype": "\ud800", "shape": [1], "data_offsets": [0, 4]}},
+        {
+            "a": {"dtype": "F32", "shape": [-5, "x"], "data_offsets": [0, 4]},
+            "b": 5,
+            "__metadata__": {"x": float("nan")},
+        },
+    ]
+    for header in headers:
+        text = json.dumps(header).encode()
+        begun = time.monotonic()
+        sha256 = client.upload("lab/weights", struct.pack("<Q", len(text)) + text + bytes(4))
+        client.commit("lab/weights", {"i.json": b'{"weight_map": {"a": "m.safetensors"}}'}, {"m.safetensors": sha256})
+        assert time.monotonic() - begun < 2
+        assert client.ask("GET", "/api/models/lab/weights")["siblings"]
+        client.ask("GET", "/api/models/lab/weights/safetensors-metadata/i.json")
+
+
+def test_whoever_pins_a_commit_gets_that_commit(client):
+    pinned = client.commit("lab/model", {"weights.txt": b"good"})
+    evil = client.commit("lab/model", {"weights.txt": b"evil"})
+    client.ask("POST", f"/api/models/lab/model/branch/{pinned}", json={"startingPoint": evil})
+    assert client.download("lab/model", "weights.txt", revision=pinned) == b"good"
+
+
+def test_folders_are_only_so_deep():
+    assert check_path("a/" * 49 + "x")
+    with pytest.raises(BadRequest, match="50 folders deep"):
+        check_path("a/" * 50 + "x")
+
+
+def test_parts_are_joined_once_however_often_that_is_asked_for(client):
+    content = os.urandom(250_000)
+    wanted = {"operation": "upload", "transfers": ["multipart"]}
+    sha256 = hashlib.sha256(content).hexdigest()
+    wanted["objects"] = [{"oid": sha256, "size": len(content)}]
+    (answer,) = client.ask("POST", "/lab/model.git/info/lfs/objects/batch", json=wanted)["objects"]
+    upload = answer["actions"]["upload"]
+    size = int(upload["header"].pop("chunk_size"))
+    for number, address in upload["header"].items():
+        client.ask("PUT", address, content=content[(int(number) - 1) * size : int(number) * size])
+    for _ in range(2):
+        assert client.http.post(upload["href"], json={"oid": sha256, "parts": []}).status_code == 200
+
+
+@pytest.mark.usefixtures("client")
+def test_an_address_to_upload_to_ends_with_the_token_it_was_given_for(server):
+    client_of_two = Client(server.url, server.token())
+    content = os.urandom(1000)
+    address = client_of_two.upload_address("lab/model", content)
+    server.hub.tokens.revoke(server.hub.tokens.list()[-1].id)
+    assert httpx2.put(address, content=content).status_code == 401
+
+
+def test_the_number_of_a_deleted_repository_is_never_given_again(client):
+    client.create("lab/first")
+    address = client.upload_address("lab/first", b"x" * 1000)
+    client.ask("DELETE", "/api/repos/delete", json={"name": "lab/first"})
+    client.create("lab/second")
+    assert client.http.put(address, content=b"x" * 1000).status_code == 404
+
+
+def test_all_pages_of_a_folder_are_of_one_commit(client):
+    client.create("lab/wide")
+    files = {f"{number:03}.txt": b"x" for number in range(150)}
+    client.commit("lab/wide", files)
+    first = client.http.get("/api/models/lab/wide/tree/main?limit=100")
+    client.commit("lab/wide", deleted=tuple(f"{number:03}.txt" for number in range(50)))
+    second = client.http.get(first.links["next"]["url"])
+    assert [entry["path"] for entry in [*first.json(), *second.json()]] == sorted(files)
+
+
+def test_a_flood_of_trailers_takes_no_memory(server):
+    process, (host, port) = psutil.Process(server.process.pid), server.url.removeprefix("http://").split(":")
+    before = process.memory_info().rss
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+        with suppress(OSError):
+            for _ in range(500):
+                connection.sendall(b"X-Trailer: " + b"x" * 60_000 + b"\r\n")
+        assert process.memory_info().rss - before < 20 << 20
+
+
+def test_a_client_that_takes_nothing_is_let_go(server, client):
+    content = os.urandom(30 << 20)
+    client.commit("lab/model", large={"large.bin": client.upload("lab/model", content)})
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"GET /lab/model/resolve/main/large.bin HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(4)
+        connection.settimeout(5)
+        received = 0
+        with suppress(ConnectionError):  # an end before the end looks either way
+            while piece := connection.recv(1 << 20):
+                received += len(piece)
+        assert received < len(content)
+
+
+def test_a_backup_that_gc_interferes_with_says_so(tmp_path, monkeypatch):
+    with serve_hub(tmp_path) as server:
+        client = Client(server.url, server.token())
+        client.create("lab/leaving")
+        client.commit("lab/leaving", large={"w.bin": client.upload("lab/leaving", b"leaving" * 1000)})
+        read = server.hub.contents.read
+
+        def read_after_gc(*arguments):
+            client.ask("DELETE", "/api/repos/delete", json={"name": "lab/leaving"})
+            collect_garbage(server.hub)
+            monkeypatch.setattr(server.hub.contents, "read", read)
+            return read(*arguments)
+
+        monkeypatch.setattr(server.hub.contents, "read", read_after_gc)
+        with pytest.raises(BadRequest, match="run this again"):
+            back_up(server.hub, tmp_path / "copy", show_progress=False)
+        back_up(server.hub, tmp_path / "copy", show_progress=False)
+    with serve_hub(tmp_path / "x", root=tmp_path / "copy") as copy:
+        assert list(check(copy.hub, show_progress=False)) == []
+
+
+def test_contents_that_were_lost_are_mended_by_sending_them_again(tmp_path):
+    with serve_hub(tmp_path) as server:
+        client, content = Client(server.url, server.token()), os.urandom(10_000)
+        client.create("lab/model")
+        sha256 = client.upload("lab/model", content)
+        client.commit("lab/model", large={"w.bin": sha256})
+        (server.root / "storage" / server.hub.contents.find(sha256).place).unlink()
+        assert client.http.get("/lab/model/resolve/main/w.bin").status_code == 500
+        other = Client(server.url, server.token("other"))
+        client.ask("PUT", "/api/models/lab/model/settings", json={"private": True})  # so that it must be sent again
+        other.create("other/model")
+        other.upload("other/model", content)
+        assert client.download("lab/model", "w.bin") == content
+        assert list(check(server.hub, show_progress=False)) == []
