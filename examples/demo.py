@@ -1,18 +1,22 @@
 """The life of a checkpoint in a few minutes: `make demo`.
 
 Clips are made in which only the motion tells the class, and written as video files. A small R(2+1)D learns them, is
-measured under two protocols, and is published with its card. Loaded back by its name, it labels clips, and its features
-find the clips that move alike. What came of it is in one picture.
+measured under two protocols, and is published with its card to a hub that this machine serves. Loaded back from there
+by its name, it labels a clip; its features find the clips that move alike. What came of it is in one picture.
 
 `--clips` and `--epochs` make it shorter, and the numbers worse.
 """
 
 import argparse
 import json
+import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from demo_picture import Findings, draw
@@ -22,7 +26,6 @@ from transformers.utils import logging
 
 from muybridge.data import load_videos
 from muybridge.evaluation import extract_features
-from muybridge.publishing import check_folder
 from muybridge.training.progress import read_metrics
 
 NAME = "someone/sprites-r2plus1d"
@@ -36,7 +39,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("demo"), help="where it all goes (%(default)s)")
     parser.add_argument("--clips", type=int, default=1000, help="how many clips are made (%(default)s)")
-    parser.add_argument("--publish", metavar="NAMESPACE/NAME", help="to the hub that HF_ENDPOINT names, as this")
     parser.add_argument("--epochs", type=int, default=10, help="how long the network learns (%(default)s)")
     arguments = parser.parse_args()
     logging.disable_progress_bar()  # those of transformers, for files that load in a moment
@@ -47,8 +49,8 @@ def main() -> None:
     train(folder, arguments.epochs)
     for protocol in ("clip", "video-10x1"):
         evaluate(folder, protocol)
-    published = publish(folder, arguments.publish)
-    findings = look(folder, published)
+    publish_and_use(folder)
+    findings = look(folder)
     draw(findings, folder / "demo.png")
     summarise(folder, findings, time.perf_counter() - start)
 
@@ -89,21 +91,48 @@ def evaluate(folder: Path, protocol: str) -> None:
     )  # fmt: skip
 
 
-def publish(folder: Path, name: str | None) -> str:
-    """To a hub under this name, or else to a folder that stands for one; gives what it is loaded by."""
-    checkpoint = folder / "run" / "model"
-    if name:
-        muybridge("publish", checkpoint, name)
-        return name
-    check_folder(checkpoint)
-    place = folder / "hub" / NAME
-    shutil.copytree(checkpoint, place)
-    print(f"\npublished to the folder {place}; with --publish it goes to a hub")
-    return str(place)
+def publish_and_use(folder: Path) -> None:
+    """Uploads the checkpoint to a hub of this machine, and labels a clip with what is downloaded from there."""
+    with serve_hub(folder / "hub") as account:
+        muybridge("publish", folder / "run" / "model", NAME, **account)
+        muybridge("classify", folder / "clip.mp4", "--model", NAME, "--top-k", 3, **account)
 
 
-def look(folder: Path, model: str) -> Findings:
+@contextmanager
+def serve_hub(root: Path) -> Iterator[dict[str, str]]:
+    """A hub while it is needed; gives what one sets to use it."""
+    program = [sys.executable, "-m", "muybridge_hub"]
+    token = subprocess.run(
+        [*program, "token", "create", NAME.partition("/")[0], "--root", root],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]  # one that nobody uses
+    print("\n$ muybridge-hub serve --root", root, "--port", port, flush=True)
+    server = subprocess.Popen([*program, "serve", "--root", root, "--port", str(port), "--quiet"])
+    try:
+        wait_for(port)
+        # A cache of its own: what is used was downloaded now.
+        cache = str((root / "downloaded").absolute())
+        yield {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_TOKEN": token, "HF_HOME": cache, "HF_HUB_OFFLINE": "0"}
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_for(port: int) -> None:
+    for _ in range(300):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.1)
+    sys.exit(f"the hub does not answer at port {port}")
+
+
+def look(folder: Path) -> Findings:
     """Labels of test clips, and the training clips whose features are nearest to theirs."""
+    model = str(folder / "run" / "model")
     videos = load_videos(folder / "clips")
     tests, trained_on = videos.with_split("test"), videos.with_split("train")
     first_of_each = {record.label: index for index, record in reversed(list(enumerate(tests)))}
@@ -135,16 +164,16 @@ def summarise(folder: Path, findings: Findings, seconds: float) -> None:
     print(
         f"\nOn {facts['num_videos']} clips that it never saw, of {facts['num_labels']} kinds: {accuracies}.\n"
         f"{sum(alike)} of the {len(alike)} nearest neighbours move alike.\n"
-        f"Look at {folder / 'demo.png'}; the card is {folder / 'run' / 'model' / 'README.md'}. "
+        f"Look at {folder / 'demo.png'}, and with `muybridge-hub serve --root {folder / 'hub'}` at the hub's pages. "
         f"All of it took {seconds / 60:.1f} minutes."
     )
 
 
-def muybridge(*words: object) -> None:
+def muybridge(*words: object, **environment: str) -> None:
     """Runs a command as a person would."""
     texts = list(map(str, words))
     print("\n$ muybridge", *texts, flush=True)
-    subprocess.run([sys.executable, "-m", "muybridge", *texts], check=True)
+    subprocess.run([sys.executable, "-m", "muybridge", *texts], check=True, env=os.environ | environment)
 
 
 if __name__ == "__main__":
