@@ -12,6 +12,7 @@ which a file becomes a label:
 - `training`: the loop on Accelerate, from settings to a checkpoint.
 - `evaluation`: protocols, metrics, scores and their fusion, classifiers on features.
 - `cards`, `checkpoints`, `publishing`: what is handed on.
+- `processes`: those that were launched together.
 - `cli`: the command `muybridge`.
 """
 

@@ -18,7 +18,7 @@ from muybridge.data.formats import FORMATS
 from muybridge.evaluation import PROTOCOLS, Result, describe_splits, evaluate, over_splits
 from muybridge.evaluation.evaluate import loaded
 from muybridge.evaluation.groups import GROUPS, read_groups
-from muybridge.evaluation.views import process_state
+from muybridge.processes import process_state
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

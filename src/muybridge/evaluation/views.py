@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import PartialState
-from accelerate.utils import gather_object, parse_flag_from_env
+from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
@@ -26,6 +26,7 @@ from muybridge.data.records import VideoRecords
 from muybridge.evaluation.protocols import processor_arguments
 from muybridge.evaluation.scores import shortened
 from muybridge.pipelines.prefetch import map_ahead
+from muybridge.processes import process_state
 from muybridge.types import Protocol
 from muybridge.video import ErrorPolicy
 
@@ -90,12 +91,6 @@ def run_views(
                 own.append((position, None if each is None else next(outputs)))
                 bar.update(protocol.num_views)
     return assembled(gather_object(own), dict(gather_object(policy.skipped)), names)
-
-
-def process_state() -> PartialState:
-    """This process among those that were launched together."""
-    # Accelerator heeds the variable by itself, PartialState does not.
-    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 def shard(num_videos: int, videos_per_batch: int, process_index: int, num_processes: int) -> list[range]:
