@@ -23,7 +23,7 @@ from transformers import (
 from muybridge import ARCHITECTURES, AutoVideoProcessor, ErrorPolicy, VideoProcessor
 from muybridge.data import load_videos
 from muybridge.data.clips import EvaluationClips, Item, TrainingClips, collate_clips
-from muybridge.models.base import VideoForClassification
+from muybridge.models.video_base import VideoForClassification
 
 
 def pretrained(name: str, labels: Sequence[str]) -> tuple[VideoForClassification, VideoProcessor]:

@@ -10,6 +10,7 @@ from typing import Any
 from muybridge.conversion import SOURCES
 from muybridge.markdown import markdown_table
 from muybridge.models import ARCHITECTURES
+from muybridge.models.base import NetworkConfig
 
 Row = dict[str, str]
 
@@ -19,12 +20,18 @@ def architecture_rows() -> list[Row]:
         {
             "architecture": architecture.title,
             "model_type": architecture.name,
-            "input": f"{config.num_frames}×{config.image_size}×{config.image_size}",
+            "input": input_size(config),
             "papers": "; ".join(f"{paper.title} ({paper.year})" for paper in architecture.papers),
         }
         for architecture in ARCHITECTURES.values()
         for config in [architecture.config()]
     ]
+
+
+def input_size(config: NetworkConfig) -> str:
+    """Frames, where there are any, height and width."""
+    *frames, _, height, width = config.input_shape()
+    return "×".join(map(str, [*frames, height, width]))
 
 
 def source_rows() -> list[Row]:

@@ -38,9 +38,7 @@ def train(norm):
 
 
 def clips(model, batch=2):
-    config = model.config
-    shape = (batch, config.num_frames, config.num_channels, config.image_size, config.image_size)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return torch.randn(batch, *model.config.input_shape(), generator=torch.Generator().manual_seed(0))
 
 
 def distance(actual, expected):
@@ -65,7 +63,7 @@ def test_an_exact_model_scores_as_the_original(architecture):
     optimized = optimize(model, exact=True)
     pixels = clips(model)
     assert distance(optimized(pixels).logits, model(pixels).logits) < 1e-5
-    assert distance(optimized.get_video_features(pixels), model.get_video_features(pixels)) < 1e-5
+    assert distance(optimized.get_features(pixels), model.get_features(pixels)) < 1e-5
     assert optimized.dtype == torch.float32
 
 
@@ -145,8 +143,8 @@ def test_a_batch_computed_in_parts_gives_the_outputs_of_the_whole(architecture, 
 def test_a_trunk_alone_is_optimized(architecture):
     trunk = make(architecture).base_model
     pixels = clips(trunk)
-    features = optimize(trunk).get_video_features(pixels)
-    assert distance(features.float(), trunk.get_video_features(pixels)) < 0.02
+    features = optimize(trunk).get_features(pixels)
+    assert distance(features.float(), trunk.get_features(pixels)) < 0.02
 
 
 @pytest.mark.parametrize("exact", [True, False])

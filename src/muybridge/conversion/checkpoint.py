@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForVideoClassification
 
 from muybridge.cards import CardFacts, write_card
 from muybridge.checkpoints import refuse_existing, save_checkpoint
@@ -13,7 +12,7 @@ from muybridge.conversion.converter import convert, get_source
 from muybridge.conversion.errors import ConversionError
 from muybridge.conversion.sources import Source
 from muybridge.conversion.weights import read_weights
-from muybridge.models.base import VideoForClassification
+from muybridge.models.base import NetworkForClassification
 
 ROUNDING = 1e-5
 
@@ -30,7 +29,7 @@ def convert_file(
     known = get_source(source)
     refuse_existing(Path(folder))
     read = read_weights(weights)
-    model = convert(source, read.state_dict, labels=labels or read.labels)
+    model = convert(source, read.state_dict, labels=labels or read.labels, fields=read.fields)
     processor = known.architecture.processor(**known.processor)
     command = f"muybridge convert {source} {Path(weights).name} {Path(folder).name}"
     return save_checkpoint(
@@ -44,7 +43,7 @@ def convert_file(
     )
 
 
-def is_published(source: Source, model: VideoForClassification, weights: Path) -> bool:
+def is_published(source: Source, model: NetworkForClassification, weights: Path) -> bool:
     """Whether the file is the one that the recipe speaks of, as far as its sha256 and its labels tell."""
     if not source.is_published(model.config.num_labels):
         return False
@@ -81,14 +80,12 @@ def card_facts(source: Source, command: str, name: str, *, is_published: bool) -
     )
 
 
-def verify_checkpoint(folder: Path, model: VideoForClassification) -> None:
-    """The checkpoint loaded again has the same bits, and gives the same finite logits for a clip."""
-    config = model.config
-    shape = (1, config.num_frames, config.num_channels, config.image_size, config.image_size)
-    clip = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    loaded = AutoModelForVideoClassification.from_pretrained(folder).eval()
+def verify_checkpoint(folder: Path, model: NetworkForClassification) -> None:
+    """The checkpoint loaded again has the same bits, and gives the same finite logits for an input."""
+    inputs = torch.randn(1, *model.config.input_shape(), generator=torch.Generator().manual_seed(0))
+    loaded = type(model).from_pretrained(folder).eval()
     with torch.inference_mode():
-        logits, again = model.eval()(clip).logits, loaded(clip).logits
+        logits, again = model.eval()(inputs).logits, loaded(inputs).logits
     if not logits.isfinite().all():
         raise ConversionError("the logits are not finite: the weights hold broken numbers")
     written = model.state_dict()

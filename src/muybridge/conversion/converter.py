@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from muybridge.conversion.errors import ConversionError
 from muybridge.conversion.labels import read_labels
 from muybridge.conversion.sources import Source
 from muybridge.conversion.weights import unwrap
-from muybridge.models.base import VideoForClassification
+from muybridge.models.base import NetworkForClassification
 
 SOURCES: dict[str, Source] = {
     source.name: source for module in (torchvision, kenshohara, davidea) for source in module.SOURCES
@@ -31,18 +32,23 @@ def get_source(name: str) -> Source:
 
 
 def convert(
-    source: str, state_dict: Mapping[str, Tensor], *, labels: Sequence[str] | None = None
-) -> VideoForClassification:
+    source: str,
+    state_dict: Mapping[str, Tensor],
+    *,
+    labels: Sequence[str] | None = None,
+    fields: Mapping[str, Any] | None = None,
+) -> NetworkForClassification:
     """The model of `source` with the tensors of `state_dict`, in evaluation mode.
 
     `labels` are the names of the classes in order; without them the source's own are taken where they are known.
+    `fields` are config fields that the weights' file tells itself (`Weights.fields`).
     """
     known = get_source(source)
     others = [name for name, value in state_dict.items() if not isinstance(value, Tensor)]
     if others:
         listed = ", ".join(map(str, others[:MAX_LISTED]))
         raise ConversionError(f"the state dict holds other things than tensors: {listed}")
-    model, tensors, problems = fit(known, unwrap(state_dict))
+    model, tensors, problems = fit(known, unwrap(state_dict), fields)
     if problems:
         raise ConversionError(describe(known, state_dict, problems))
     model.load_state_dict(tensors, assign=True)
@@ -51,13 +57,13 @@ def convert(
 
 
 def fit(
-    source: Source, state_dict: Mapping[str, Tensor]
-) -> tuple[VideoForClassification, dict[str, Tensor], list[str]]:
+    source: Source, state_dict: Mapping[str, Tensor], fields: Mapping[str, Any] | None = None
+) -> tuple[NetworkForClassification, dict[str, Tensor], list[str]]:
     """An empty model, the tensors under its names, and what does not fit."""
     classifier = state_dict.get(source.classifier)
     num_labels = classifier.shape[0] if classifier is not None and classifier.ndim == 2 else 1
     with torch.device("meta"):
-        model = source.architecture.classifier(source.config(state_dict, num_labels))
+        model = source.architecture.classifier(source.config(state_dict, num_labels, fields))
     expected = {source.original_name(name): (name, tensor.shape) for name, tensor in model.state_dict().items()}
     tensors, problems = {}, []
     for original, (name, shape) in expected.items():
@@ -94,7 +100,7 @@ def describe(source: Source, state_dict: Mapping[str, Tensor], problems: Sequenc
     return f"the weights are not those of {source.name}{remedy}\n  " + "\n  ".join(listed)
 
 
-def set_labels(model: VideoForClassification, source: Source, labels: Sequence[str] | None) -> None:
+def set_labels(model: NetworkForClassification, source: Source, labels: Sequence[str] | None) -> None:
     num_labels = model.config.num_labels
     if labels is None and source.is_published(num_labels) and source.recipe.labels:
         labels = read_labels(source.recipe.labels)

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from muybridge.conversion.recipe import Recipe, load_recipe
-from muybridge.models import ARCHITECTURES, VideoArchitecture
-from muybridge.models.base import VideoConfig
+from muybridge.models import ARCHITECTURES, Architecture
+from muybridge.models.base import NetworkConfig
 
 Renames = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 
@@ -34,7 +34,7 @@ class Source:
     infer: Callable[[Mapping[str, Tensor]], dict[str, Any]] | None = None
 
     @property
-    def architecture(self) -> VideoArchitecture:
+    def architecture(self) -> Architecture:
         return ARCHITECTURES[self.architecture_name]
 
     @property
@@ -52,7 +52,10 @@ class Source:
             name = re.sub(pattern, replacement, name)
         return name
 
-    def config(self, state_dict: Mapping[str, Tensor], num_labels: int) -> VideoConfig:
-        inferred = self.infer(state_dict) if self.infer else {}
-        protocol = self.protocol if self.is_published(num_labels) else None
-        return self.architecture.config(**self.fields, **inferred, protocol=protocol, num_labels=num_labels)
+    def config(
+        self, state_dict: Mapping[str, Tensor], num_labels: int, told: Mapping[str, Any] | None = None
+    ) -> NetworkConfig:
+        """The config of our network for these tensors; `told` are the fields that their file tells itself."""
+        inferred = {**(self.infer(state_dict) if self.infer else {}), **(told or {})}
+        stated = {"protocol": self.protocol} if self.protocol and self.is_published(num_labels) else {}
+        return self.architecture.config(**self.fields, **inferred, **stated, num_labels=num_labels)

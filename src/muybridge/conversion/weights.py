@@ -3,8 +3,8 @@
 import json
 import pickle
 import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,28 @@ WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
 @dataclass(frozen=True)
 class Weights:
-    """The tensors of a file, and the labels where the file names them."""
+    """The tensors of a file, and the labels where the file names them.
+
+    `fields` are the fields of our config that the file tells itself, where it describes its network.
+    """
 
     state_dict: dict[str, Tensor]
-    labels: list[str] | None
+    labels: list[str] | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_weights(path: str | Path) -> Weights:
-    """The tensors of a `.safetensors`, `.pth`, `.pt` or like file, and its labels where it has them."""
+    """The tensors of a `.pth`, `.pt` or like file, or of one that `READERS` knows, and its labels where it has them."""
     path = Path(path)
     if not path.is_file():
         raise ConversionError(f"{path}: " + ("this is a folder, not a file" if path.is_dir() else "no such file"))
-    content = read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
+    if path.suffix in READERS:
+        return READERS[path.suffix](path)
+    return as_weights(path, read_torch(path))
+
+
+def as_weights(path: Path, content: Mapping[str, Any]) -> Weights:
+    """The tensors and labels somewhere in what a training script saved."""
     labels = next((as_labels(key, content[key]) for key in LABEL_KEYS if is_label_table(content.get(key))), None)
     nested = next((content[key] for key in STATE_DICT_KEYS if isinstance(content.get(key), Mapping)), content)
     tensors = {name: value for name, value in nested.items() if isinstance(value, Tensor)}
@@ -48,7 +58,7 @@ def is_label_table(value: Any) -> bool:
     return isinstance(value, Mapping | list | tuple)
 
 
-def read_safetensors(path: Path) -> dict[str, Any]:
+def read_safetensors(path: Path) -> Weights:
     try:
         with safe_open(path, framework="pt") as file:
             content: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dictionary
@@ -56,9 +66,10 @@ def read_safetensors(path: Path) -> dict[str, Any]:
     except SafetensorError as error:
         raise ConversionError(f"{path}: not a whole safetensors file ({error})") from error
     try:
-        return content | {key: json.loads(metadata[key]) for key in LABEL_KEYS if key in metadata}
+        labels = {key: json.loads(metadata[key]) for key in LABEL_KEYS if key in metadata}
     except json.JSONDecodeError as error:
         raise ConversionError(f"{path}: the labels in its metadata are not JSON ({error})") from error
+    return as_weights(path, content | labels)
 
 
 def read_torch(path: Path) -> dict[str, Any]:
@@ -96,3 +107,7 @@ def as_labels(key: str, value: Any) -> list[str]:
     raise ConversionError(
         f"{key!r} in the file is not a list of names, nor a table of names and numbers; pass --labels"
     )
+
+
+# What reads files of other formats, by the end of their name.
+READERS: dict[str, Callable[[Path], Weights]] = {".safetensors": read_safetensors}

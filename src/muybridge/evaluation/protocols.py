@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
-from muybridge.models.base import VideoConfig
+from muybridge.models.video_base import VideoConfig
 from muybridge.types import Protocol
 
 PROTOCOLS = {

@@ -1,9 +1,9 @@
-"""pixel_values_videos become features and logits: one folder an architecture.
+"""`pixel_values` and `pixel_values_videos` become features and logits: one folder an architecture.
 
 Importing this package registers every architecture with transformers' Auto classes.
 """
 
 from muybridge.models import c3d, video_resnet
-from muybridge.models.registry import ARCHITECTURES, VideoArchitecture
+from muybridge.models.registry import ARCHITECTURES, Architecture, ImageArchitecture, VideoArchitecture
 
-__all__ = ["ARCHITECTURES", "VideoArchitecture", "c3d", "video_resnet"]
+__all__ = ["ARCHITECTURES", "Architecture", "ImageArchitecture", "VideoArchitecture", "c3d", "video_resnet"]

@@ -1,9 +1,9 @@
-"""What every video architecture has in common: its config, its pretrained model, its classifier.
+"""What every architecture has in common, whether it sees images or videos: its config, its trunk, its classifier.
 
-An architecture adds a config and a trunk; freezing, probing, fine-tuning, retrieval and visualisation use nothing
-but the vocabulary defined here.
+An architecture adds a config and a trunk to the classes of `image_base` or `video_base`; freezing, probing,
+fine-tuning, retrieval and visualisation use nothing but the vocabulary defined here.
 
-Shapes: B videos, V views of each, T frames, C channels, H×W pixels, D features.
+Shapes: B images or videos, V views of each, C channels, D features, L labels.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
-from transformers.utils.generic import can_return_tuple
 
 from muybridge.types import Protocol
 
@@ -46,19 +45,16 @@ TRANSFORMERS_KEYS = frozenset(
 
 
 @strict
-class VideoConfig(PreTrainedConfig):
-    """The fields that every video architecture has; an unknown field is an error.
+class NetworkConfig(PreTrainedConfig):
+    """The fields that every architecture has; an unknown field is an error.
 
-    `hidden_size` is the number of features that a video becomes. `protocol` holds the fields of `Protocol`: how the
-    number on the model card was measured, and how logits of several views are averaged.
+    `hidden_size` is the number of features that an image or a video becomes.
     """
 
-    num_frames: int = 16
-    image_size: int = 112
+    image_size: int = 224
     num_channels: int = 3
     hidden_size: int | None = None
     classifier_dropout: float = 0.0
-    protocol: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         unknown = sorted(set(kwargs) - TRANSFORMERS_KEYS)
@@ -73,6 +69,10 @@ class VideoConfig(PreTrainedConfig):
         """The number of features of the trunk; an architecture that derives it from other fields says so here."""
         return 512
 
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one input, without the batch."""
+        raise NotImplementedError
+
     def validate_hidden_size(self) -> None:
         if self.hidden_size != self.default_hidden_size():
             raise ValueError(
@@ -81,15 +81,9 @@ class VideoConfig(PreTrainedConfig):
             )
 
     def validate_sizes(self) -> None:
-        for name in ("num_frames", "image_size", "num_channels"):
+        for name in ("image_size", "num_channels"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
-
-    def validate_protocol(self) -> None:
-        self.get_protocol()
-
-    def get_protocol(self) -> Protocol:
-        return Protocol(**(self.protocol or {}))
 
 
 def get_aggregation(config: PreTrainedConfig) -> str:
@@ -97,11 +91,12 @@ def get_aggregation(config: PreTrainedConfig) -> str:
     softmax."""
     if config.problem_type in ("multi_label_classification", "regression"):
         return "logits"
-    return config.get_protocol().aggregation if isinstance(config, VideoConfig) else Protocol().aggregation
+    protocol = config.get_protocol() if hasattr(config, "get_protocol") else Protocol()
+    return protocol.aggregation
 
 
 def average_views(logits: Tensor, aggregation: str) -> Tensor:
-    """The logits of a video (B, L) from those of its views (B, V, L).
+    """The logits of an image or a video (B, L) from those of its views (B, V, L).
 
     With `aggregation="softmax"` the probabilities are averaged: softmax of the result is their mean. A single view
     keeps its logits.
@@ -112,13 +107,6 @@ def average_views(logits: Tensor, aggregation: str) -> Tensor:
         return logits.mean(dim=1)
     num_views = torch.tensor(logits.shape[1], dtype=logits.dtype, device=logits.device)
     return logits.log_softmax(dim=-1).logsumexp(dim=1) - num_views.log()
-
-
-def flatten_views(pixel_values_videos: Tensor) -> tuple[Tensor, int | None]:
-    """Views (B, V, T, C, H, W) as (B·V, T, C, H, W) with V; videos (B, T, C, H, W) as they are with None."""
-    if pixel_values_videos.ndim != 6:
-        return pixel_values_videos, None
-    return pixel_values_videos.flatten(0, 1), pixel_values_videos.shape[1]
 
 
 def run_stages(
@@ -133,13 +121,12 @@ def run_stages(
     return hidden, tuple(hidden_states) if keep else None
 
 
-class VideoPreTrainedModel(PreTrainedModel):
-    """The base of every video model. A trunk lists its stages in `get_stages`; everything else is here."""
+class NetworkPreTrainedModel(PreTrainedModel):
+    """The base of every model. A trunk lists its stages in `get_stages`; everything else is here."""
 
-    config: VideoConfig
-    main_input_name = "pixel_values_videos"
-    input_modalities = ("video",)
+    config: NetworkConfig
     supports_gradient_checkpointing = True
+    input_axes: ClassVar[str]  # of one batch of inputs, in words
     # A trunk is what one loads of a classifier's checkpoint to get features: nothing to be warned of.
     _keys_to_ignore_on_load_unexpected = (r"^classifier\.",)
 
@@ -149,21 +136,51 @@ class VideoPreTrainedModel(PreTrainedModel):
             raise NotImplementedError(f"{type(self).__name__} is a trunk, and must list its stages")
         return self.base_model.get_stages()
 
-    def get_video_features(self, pixel_values_videos: Tensor) -> Tensor:
-        """Features (B, D) of videos (B, T, C, H, W), or of views (B, V, T, C, H, W), averaged."""
-        flat, num_views = flatten_views(pixel_values_videos)
-        features = self.base_model(flat, return_dict=True).pooler_output
+    def get_features(self, inputs: Tensor, layer: str | None = None) -> Tensor:
+        """What the layer of the trunk called `layer` gives for a batch: its name as in `named_modules`, like "fc7".
+
+        Without a name it is the `pooler_output` (B, D). Several views are averaged.
+        """
+        flat, num_views = self.flatten_views(inputs)
+        features = self.pooled(flat) if layer is None else self.output_of(layer, flat)
         return features if num_views is None else features.unflatten(0, (-1, num_views)).mean(dim=1)
+
+    def pooled(self, inputs: Tensor) -> Tensor:
+        return self.base_model(inputs, return_dict=True).pooler_output
+
+    def output_of(self, layer: str, inputs: Tensor) -> Tensor:
+        """The output of a layer of the trunk, copied before a later one could write into it."""
+        layers = dict(self.base_model.named_modules())
+        if not layer or layer not in layers:
+            stages = {id(stage) for stage in self.get_stages()}
+            names = ", ".join(name for name, module in layers.items() if id(module) in stages)
+            raise ValueError(
+                f"{type(self).__name__} has no layer {layer!r}; its stages are {names}, and named_modules() of its "
+                "base_model lists every layer within them"
+            )
+        found: list[Tensor] = []
+        hook = layers[layer].register_forward_hook(lambda *call: found.append(call[-1].clone()))
+        try:
+            self.base_model(inputs)
+        finally:
+            hook.remove()
+        return found[0]
+
+    def flatten_views(self, inputs: Tensor) -> tuple[Tensor, int | None]:
+        """Views (B, V, …) as (B·V, …) with V; a batch without views as it is with None."""
+        if inputs.ndim != len(self.config.input_shape()) + 2:
+            return inputs, None
+        return inputs.flatten(0, 1), inputs.shape[1]
 
     def keeps_hidden_states(self, is_asked_for: bool | None) -> bool:
         return bool(self.config.output_hidden_states if is_asked_for is None else is_asked_for)
 
-    def check_input(self, pixel_values_videos: Tensor) -> None:
-        shape = tuple(pixel_values_videos.shape)
-        if len(shape) != 5 or shape[2] != self.config.num_channels:
+    def check_input(self, inputs: Tensor) -> None:
+        shape, expected = tuple(inputs.shape), self.config.input_shape()
+        if len(shape) != len(expected) + 1 or shape[-3] != self.config.num_channels:
             raise ValueError(
-                f"pixel_values_videos has shape {shape}; {type(self).__name__} takes (videos, frames, "
-                f"{self.config.num_channels} channels, height, width)"
+                f"{self.main_input_name} has shape {shape}; {type(self).__name__} takes "
+                f"({self.input_axes.format(self.config.num_channels)})"
             )
 
     @torch.no_grad()
@@ -173,16 +190,16 @@ class VideoPreTrainedModel(PreTrainedModel):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-class VideoForClassification(VideoPreTrainedModel):
+class NetworkForClassification(NetworkPreTrainedModel):
     """A trunk and a linear classifier on its features.
 
     `class XForVideoClassification(XPreTrainedModel, VideoForClassification)` names its trunk in `trunk_class` and
     needs nothing else.
     """
 
-    trunk_class: ClassVar[type[VideoPreTrainedModel]]
+    trunk_class: ClassVar[type[NetworkPreTrainedModel]]
 
-    def __init__(self, config: VideoConfig) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
         self.num_labels = config.num_labels
         setattr(self, self.base_model_prefix, self.trunk_class(config))
@@ -206,25 +223,20 @@ class VideoForClassification(VideoPreTrainedModel):
         init.normal_(self.classifier.weight, std=0.01)
         init.zeros_(self.classifier.bias)
 
-    @can_return_tuple
-    def forward(
+    def classify(
         self,
-        pixel_values_videos: Tensor,
-        labels: Tensor | None = None,
-        output_hidden_states: bool | None = None,
-        num_items_in_batch: Tensor | int | None = None,
+        features: Tensor,
+        num_views: int | None,
+        labels: Tensor | None,
+        hidden_states: tuple[Tensor, ...] | None,
+        num_items_in_batch: Tensor | int | None,
     ) -> ImageClassifierOutputWithNoAttention:
-        """Logits (B, L) of videos (B, T, C, H, W), or of views (B, V, T, C, H, W) averaged as the protocol says.
-
-        `num_items_in_batch` is how many clips the Trainer accumulates gradients over.
-        """
-        flat, num_views = flatten_views(pixel_values_videos)
-        outputs = self.base_model(flat, output_hidden_states=output_hidden_states, return_dict=True)
+        """The output for features (B·V, D): logits (B, L), averaged over views as the protocol says, and the loss."""
         # Scores are float32 whatever the weights are: softmax and its mean need the digits.
-        logits = self.classifier(self.dropout(outputs.pooler_output)).float()
+        logits = self.classifier(self.dropout(features)).float()
         if num_views is not None:
             logits = average_views(logits.unflatten(0, (-1, num_views)), get_aggregation(self.config))
         loss = None
         if labels is not None:
             loss = self.loss_function(labels, logits, self.config, num_items_in_batch=num_items_in_batch)
-        return ImageClassifierOutputWithNoAttention(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+        return ImageClassifierOutputWithNoAttention(loss=loss, logits=logits, hidden_states=hidden_states)

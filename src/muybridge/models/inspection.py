@@ -11,11 +11,10 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def count_gmacs(model: PreTrainedModel) -> float:
-    """Billions of multiply-accumulates for one clip of the config's size; nothing is computed."""
-    config = model.config
+    """Billions of multiply-accumulates for one clip or image of the config's size; nothing is computed."""
     with torch.device("meta"):
-        empty = type(model)(config).eval()
-        clip = torch.empty(1, config.num_frames, config.num_channels, config.image_size, config.image_size)
+        empty = type(model)(model.config).eval()
+        inputs = torch.empty(1, *model.config.input_shape())
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        empty(clip)
+        empty(inputs)
     return counter.get_total_flops() / 2e9  # a multiply-accumulate is two operations

@@ -26,7 +26,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import PreTrainedModel
 
-from muybridge.models.base import VideoForClassification, VideoPreTrainedModel
+from muybridge.models.base import NetworkForClassification, NetworkPreTrainedModel
 
 Convolution = nn.Conv2d | nn.Conv3d
 
@@ -55,7 +55,7 @@ def optimize(model: PreTrainedModel, *, exact: bool = False) -> PreTrainedModel:
         pack_children(module)
     if not exact and is_bfloat16_fast(optimized.device):
         convert_to_bfloat16(optimized)
-    if isinstance(optimized, VideoPreTrainedModel):
+    if isinstance(optimized, NetworkPreTrainedModel):
         trunk = optimized.base_model
         trunk.forward = partial(forward_in_parts, trunk)
     optimized.save_pretrained = refuse_to_save
@@ -192,7 +192,7 @@ def convert_to_bfloat16(model: PreTrainedModel) -> None:
     Logits rounded to bfloat16 would make two labels with close scores equal.
     """
     kept: set[nn.Module] = {module for module in model.modules() if isinstance(module, _BatchNorm)}
-    if isinstance(model, VideoForClassification):
+    if isinstance(model, NetworkForClassification):
         kept |= set(model.get_classifier().modules())
         model.get_classifier().register_forward_pre_hook(cast_to_float32)
     for module in set(model.modules()) - kept:
@@ -227,15 +227,15 @@ def as_bfloat16(value: Any) -> Any:
 # Batches
 
 
-def forward_in_parts(trunk: VideoPreTrainedModel, pixel_values_videos: Tensor, **options: Any) -> Any:
-    """What the trunk's own forward gives; on a processor it is called with a few videos at a time."""
+def forward_in_parts(trunk: NetworkPreTrainedModel, *positional: Tensor, **options: Any) -> Any:
+    """What the trunk's own forward gives; on a processor it is called with a few videos or images at a time."""
     forward = partial(type(trunk).forward, trunk)
-    num_values = pixel_values_videos.shape[1:].numel()
-    num_videos = max(1, VALUES_IN_A_PART // max(1, num_values))
-    has_more_inputs = any(isinstance(value, Tensor) for value in options.values())
-    if pixel_values_videos.device.type != "cpu" or len(pixel_values_videos) <= num_videos or has_more_inputs:
-        return forward(pixel_values_videos, **options)
-    return join([forward(part, **options) for part in pixel_values_videos.split(num_videos)])
+    inputs = positional[0] if positional else options.pop(trunk.main_input_name)
+    num_inputs = max(1, VALUES_IN_A_PART // max(1, inputs.shape[1:].numel()))
+    has_more_inputs = len(positional) > 1 or any(isinstance(value, Tensor) for value in options.values())
+    if inputs.device.type != "cpu" or len(inputs) <= num_inputs or has_more_inputs:
+        return forward(inputs, *positional[1:], **options)
+    return join([forward(part, **options) for part in inputs.split(num_inputs)])
 
 
 def join(parts: list[Any]) -> Any:

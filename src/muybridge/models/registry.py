@@ -2,14 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from transformers import AutoConfig, AutoModel, AutoModelForVideoClassification
-from transformers.models.auto.modeling_auto import MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModel,
+    AutoModelForImageClassification,
+    AutoModelForVideoClassification,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES,
+    MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES,
+)
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
-from muybridge.models.base import VideoConfig, VideoForClassification, VideoPreTrainedModel
-from muybridge.processing import VideoProcessor
+from muybridge.models.base import NetworkConfig, NetworkForClassification, NetworkPreTrainedModel
+from muybridge.processing import ImageProcessor, VideoProcessor
 
 
 @dataclass(frozen=True)
@@ -23,36 +32,77 @@ class Paper:
 
 
 @dataclass(frozen=True)
-class VideoArchitecture:
+class Architecture:
     """An architecture's classes, its papers, and the config fields that make a network small enough for a test."""
 
     title: str
-    config: type[VideoConfig]
-    model: type[VideoPreTrainedModel]
-    classifier: type[VideoForClassification]
-    processor: type[VideoProcessor]
+    config: type[NetworkConfig]
+    model: type[NetworkPreTrainedModel]
+    classifier: type[NetworkForClassification]
+    processor: type[ImageProcessor] | type[VideoProcessor]
     papers: Sequence[Paper]
     tiny: Mapping[str, Any]
+
+    task: ClassVar[str]  # what pipeline() calls it
+    auto_class: ClassVar[type]  # which loads a classifier
+    processor_class: ClassVar[type]  # which loads a processor
+    tiny_input: ClassVar[Mapping[str, int]]
 
     @property
     def name(self) -> str:
         return self.config.model_type
 
-    def tiny_config(self, **fields: Any) -> VideoConfig:
-        """A config for tests and demonstrations: 4 frames of 32×32, three labels, weights of a few kilobytes."""
-        return self.config(**{"num_frames": 4, "image_size": 32, "num_labels": 3, **self.tiny, **fields})
+    def tiny_config(self, **fields: Any) -> NetworkConfig:
+        """A config for tests and demonstrations: small images, few frames, three labels, weights of some kilobytes."""
+        return self.config(**{**self.tiny_input, "num_labels": 3, **self.tiny, **fields})
+
+    def register_classifier(self) -> None:
+        raise NotImplementedError
 
 
-ARCHITECTURES: dict[str, VideoArchitecture] = {}
+@dataclass(frozen=True)
+class VideoArchitecture(Architecture):
+    task = "video-classification"
+    auto_class = AutoModelForVideoClassification
+    processor_class = AutoVideoProcessor
+    tiny_input: ClassVar[Mapping[str, int]] = {"num_frames": 4, "image_size": 32}
+
+    def register_classifier(self) -> None:
+        AutoModelForVideoClassification.register(self.config, self.classifier)
+        AutoVideoProcessor.register(self.config, self.processor)
+        # The pipeline looks here, and not at what was registered, before it calls a model unsupported.
+        MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES[self.name] = self.classifier.__name__
 
 
-def register(architecture: VideoArchitecture) -> None:
-    """Makes an architecture known here and to AutoConfig, AutoModel, AutoModelForVideoClassification and pipeline()."""
+@dataclass(frozen=True)
+class ImageArchitecture(Architecture):
+    task = "image-classification"
+    auto_class = AutoModelForImageClassification
+    processor_class = AutoImageProcessor
+    tiny_input: ClassVar[Mapping[str, int]] = {"image_size": 32}
+
+    def register_classifier(self) -> None:
+        AutoModelForImageClassification.register(self.config, self.classifier)
+        # Ours needs none of the backends that transformers may ask for.
+        backends = {"pil": self.processor, "torchvision": self.processor}
+        AutoImageProcessor.register(self.config, image_processor_classes=backends)
+        MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES[self.name] = self.classifier.__name__
+
+
+ARCHITECTURES: dict[str, Architecture] = {}
+
+
+def register(architecture: Architecture) -> None:
+    """Makes an architecture known here and to AutoConfig, AutoModel, the Auto class of its task and pipeline()."""
     ARCHITECTURES[architecture.name] = architecture
-    config = architecture.config
-    AutoConfig.register(architecture.name, config)
-    AutoModel.register(config, architecture.model)
-    AutoModelForVideoClassification.register(config, architecture.classifier)
-    AutoVideoProcessor.register(config, architecture.processor)
-    # The pipeline looks here, and not at what was registered, before it calls a model unsupported.
-    MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES[architecture.name] = architecture.classifier.__name__
+    AutoConfig.register(architecture.name, architecture.config)
+    AutoModel.register(architecture.config, architecture.model)
+    architecture.register_classifier()
+
+
+def video_architectures() -> dict[str, VideoArchitecture]:
+    return {name: each for name, each in ARCHITECTURES.items() if isinstance(each, VideoArchitecture)}
+
+
+def image_architectures() -> dict[str, ImageArchitecture]:
+    return {name: each for name, each in ARCHITECTURES.items() if isinstance(each, ImageArchitecture)}

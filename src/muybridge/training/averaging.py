@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from muybridge.models.base import VideoForClassification
+from muybridge.models.video_base import VideoForClassification
 from muybridge.training.sharding import whole
 
 

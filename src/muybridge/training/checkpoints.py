@@ -17,7 +17,7 @@ from muybridge.checkpoints import save_checkpoint
 from muybridge.evaluation import Result
 from muybridge.markdown import bullets, markdown_table
 from muybridge.models import ARCHITECTURES
-from muybridge.models.base import VideoForClassification
+from muybridge.models.video_base import VideoForClassification
 from muybridge.processing import VideoProcessor
 from muybridge.training.learner import Task
 from muybridge.training.progress import CURVES_FILE

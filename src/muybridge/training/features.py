@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from muybridge.files import replacing
-from muybridge.models.base import VideoForClassification
+from muybridge.models.video_base import VideoForClassification
 from muybridge.processing import VideoProcessor
 from muybridge.training.clips import CachedFeatures, TaskClips
 from muybridge.training.errors import readable

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from muybridge.models.base import VideoForClassification
+from muybridge.models.video_base import VideoForClassification
 
 
 @dataclass(frozen=True)

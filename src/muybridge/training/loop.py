@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from muybridge.data.clips import generator_of
 from muybridge.evaluation import Result, evaluate
-from muybridge.models.base import VideoForClassification
+from muybridge.models.video_base import VideoForClassification
 from muybridge.training.averaging import WeightAverage
 from muybridge.training.checking import check_labels, check_weights, warnings_of
 from muybridge.training.checkpoints import single_task_model, write_checkpoint

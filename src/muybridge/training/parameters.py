@@ -3,7 +3,7 @@
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from muybridge.models.base import VideoForClassification
+from muybridge.models.video_base import VideoForClassification
 from muybridge.training.settings import TrainingSettings
 
 

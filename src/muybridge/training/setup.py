@@ -11,8 +11,8 @@ from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
 from muybridge.cards import data_name
 from muybridge.data import VideoRecords, load_videos
-from muybridge.models import ARCHITECTURES
-from muybridge.models.base import VideoConfig, VideoForClassification
+from muybridge.models.registry import video_architectures
+from muybridge.models.video_base import VideoConfig, VideoForClassification
 from muybridge.processing import VideoProcessor
 from muybridge.training.learner import Task, tasks_of
 from muybridge.training.settings import TrainingSettings
@@ -46,13 +46,13 @@ def load_data(settings: TrainingSettings) -> list[TaskData]:
 def make_model(settings: TrainingSettings, tasks: Sequence[Task]) -> tuple[VideoForClassification, VideoProcessor]:
     """A new network of an architecture, or a checkpoint with its own processor; with the labels of all tasks."""
     labels = [label if len(tasks) == 1 else f"{task.name}: {label}" for task in tasks for label in task.labels]
-    if settings.model in ARCHITECTURES:
+    if settings.model in video_architectures():
         return new_model(settings, labels)
     return pretrained_model(settings, labels)
 
 
 def new_model(settings: TrainingSettings, labels: Sequence[str]) -> tuple[VideoForClassification, VideoProcessor]:
-    architecture = ARCHITECTURES[settings.model]
+    architecture = video_architectures()[settings.model]
     sizes = {"num_frames": settings.num_frames, "image_size": settings.image_size}
     given = {name: value for name, value in sizes.items() if value is not None}
     with stated_fields():
@@ -82,12 +82,12 @@ def pretrained_model(
     try:
         config = AutoConfig.from_pretrained(settings.model)
     except OSError as error:
-        known = ", ".join(ARCHITECTURES)
+        known = ", ".join(video_architectures())
         raise ValueError(
             f"{settings.model!r} is neither an architecture ({known}) nor a checkpoint: {error}"
         ) from error
     if not isinstance(config, VideoConfig):
-        known = ", ".join(ARCHITECTURES)
+        known = ", ".join(video_architectures())
         raise ValueError(f"{settings.model} is a {config.model_type}; this loop trains checkpoints of {known}")
     if settings.num_frames or settings.image_size or settings.model_fields:
         raise ValueError(f"{settings.model} is a checkpoint: num_frames, image_size and model_fields are its own")

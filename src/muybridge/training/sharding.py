@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from muybridge.models import ARCHITECTURES
-from muybridge.models.base import VideoForClassification
+from muybridge.models.video_base import VideoForClassification
 
 
 def check_sharding(state: AcceleratorState) -> None:

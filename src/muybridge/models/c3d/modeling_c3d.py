@@ -10,8 +10,9 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention
 from transformers.utils.generic import can_return_tuple
 
-from muybridge.models.base import VideoForClassification, VideoPreTrainedModel, run_stages
+from muybridge.models.base import run_stages
 from muybridge.models.c3d.configuration_c3d import C3DConfig
+from muybridge.models.video_base import VideoForClassification, VideoPreTrainedModel
 
 
 class C3DStage(GradientCheckpointingLayer):

@@ -4,7 +4,8 @@ from typing import ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
 
-from muybridge.models.base import Numbers, VideoConfig
+from muybridge.models.base import Numbers
+from muybridge.models.video_base import VideoConfig
 
 ConvolutionName = Literal["3d", "2d", "2plus1d"]
 

@@ -14,7 +14,8 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention
 from transformers.utils.generic import can_return_tuple
 
-from muybridge.models.base import VideoForClassification, VideoPreTrainedModel, run_stages
+from muybridge.models.base import run_stages
+from muybridge.models.video_base import VideoForClassification, VideoPreTrainedModel
 from muybridge.models.video_resnet.configuration_video_resnet import VideoResNetConfig
 
 Triple = tuple[int, int, int]  # frames, height, width

@@ -1,0 +1,69 @@
+"""What every architecture for videos has in common.
+
+Shapes: B videos, V views of each, T frames, C channels, H×W pixels, D features, L labels.
+"""
+
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from torch import Tensor
+from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
+from transformers.utils.generic import can_return_tuple
+
+from muybridge.models.base import NetworkConfig, NetworkForClassification, NetworkPreTrainedModel
+from muybridge.types import Protocol
+
+
+@strict
+class VideoConfig(NetworkConfig):
+    """The fields that every architecture for videos has.
+
+    `protocol` holds the fields of `Protocol`: how the number on the model card was measured, and how logits of several
+    views are averaged.
+    """
+
+    num_frames: int = 16
+    image_size: int = 112
+    protocol: dict[str, Any] | None = None
+
+    def input_shape(self) -> tuple[int, int, int, int]:
+        return self.num_frames, self.num_channels, self.image_size, self.image_size
+
+    def validate_num_frames(self) -> None:
+        if self.num_frames < 1:
+            raise ValueError(f"num_frames is {self.num_frames}; it must be 1 or more")
+
+    def validate_protocol(self) -> None:
+        self.get_protocol()
+
+    def get_protocol(self) -> Protocol:
+        return Protocol(**(self.protocol or {}))
+
+
+class VideoPreTrainedModel(NetworkPreTrainedModel):
+    config: VideoConfig
+    main_input_name = "pixel_values_videos"
+    input_modalities = ("video",)
+    input_axes = "videos, frames, {} channels, height, width"
+
+    def get_video_features(self, pixel_values_videos: Tensor) -> Tensor:
+        """Features (B, D) of videos (B, T, C, H, W), or of views (B, V, T, C, H, W), averaged."""
+        return self.get_features(pixel_values_videos)
+
+
+class VideoForClassification(VideoPreTrainedModel, NetworkForClassification):
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values_videos: Tensor,
+        labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> ImageClassifierOutputWithNoAttention:
+        """Logits (B, L) of videos (B, T, C, H, W), or of views (B, V, T, C, H, W) averaged as the protocol says.
+
+        `num_items_in_batch` is how many clips the Trainer accumulates gradients over.
+        """
+        flat, num_views = self.flatten_views(pixel_values_videos)
+        outputs = self.base_model(flat, output_hidden_states=output_hidden_states, return_dict=True)
+        return self.classify(outputs.pooler_output, num_views, labels, outputs.hidden_states, num_items_in_batch)
