@@ -1,9 +1,9 @@
 """How much a model knows of videos that it was not trained on: simple classifiers on its features.
 
-    python examples/linear_svm.py CHECKPOINT VIDEOS --stages 2 3
+    python examples/linear_svm.py CHECKPOINT VIDEOS --stages 2 3 fc6
 
-The features of every stage that is asked for, averaged over space and time, and those that the model's own classifier
-gets, are given to a linear SVM and to the nearest neighbours. VIDEOS is divided into train and test, as a folder with
+The features of every stage or layer that is asked for, averaged over space and time, and those that the model's own
+classifier gets, are given to a linear SVM and to the nearest neighbours. VIDEOS is divided into train and test, as a folder with
 VIDEOS/train/LABEL/clip.mp4 is, or anything else that `load_videos` reads.
 """
 
@@ -16,11 +16,17 @@ from muybridge.evaluation import extract_features, probe
 CLASSIFIERS: dict[str, dict[str, Any]] = {"svm": {"cost": 1.0}, "knn": {"num_neighbours": 5}}
 
 
+def layer(word: str) -> int | str:
+    return int(word) if word.isdigit() else word
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="a checkpoint: a folder, or a name on the Hub")
     parser.add_argument("videos", help="a folder of class folders, in train and test")
-    parser.add_argument("--stages", type=int, nargs="*", default=[], help="which stages, the first being 0")
+    parser.add_argument(
+        "--stages", type=layer, nargs="*", default=[], help="numbers of stages, from 0, or names of layers"
+    )
     parser.add_argument("--protocol", default="clip", help="which views are averaged (%(default)s)")
     arguments = parser.parse_args()
 

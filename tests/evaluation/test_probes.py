@@ -11,7 +11,7 @@ from transformers import AutoModelForVideoClassification
 from muybridge import AutoVideoProcessor, Protocol
 from muybridge.evaluation import PROBES, Features, extract_features, probe
 from muybridge.evaluation.probes import pooled, stage_features
-from muybridge.models import ARCHITECTURES
+from muybridge.models.registry import video_architectures
 
 NAMES = ["left", "right", "up", "down"]
 
@@ -98,12 +98,11 @@ def test_an_unreadable_video_is_not_learned_from_and_counts_as_wrong(checkpoints
     assert result.scores.unreadable.keys() == {"up/broken.mp4"}
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
+@pytest.mark.parametrize("architecture", video_architectures().values(), ids=video_architectures().keys())
 def test_every_stage_of_every_architecture_gives_features(architecture):
     torch.manual_seed(0)
     model = architecture.classifier(architecture.tiny_config()).eval()
-    config = model.config
-    clips = torch.randn(2, config.num_frames, config.num_channels, config.image_size, config.image_size)
+    clips = torch.randn(2, *model.config.input_shape())
     with torch.no_grad():
         hidden = model.base_model(clips, output_hidden_states=True).hidden_states
         for stage in range(len(model.get_stages())):
@@ -118,9 +117,17 @@ def test_hidden_states_of_any_form_are_pooled():
     maps = torch.randn(2, 5, 3, 4, 4)
     assert_close(pooled(maps, 2), maps.mean(dim=(2, 3, 4)))
     tokens = torch.randn(2, 7, 5)
-    assert_close(pooled((tokens, None), 2), tokens.mean(dim=1))
+    assert_close(pooled(tokens, 2), tokens.mean(dim=1))
     frames = torch.randn(2 * 6, 5, 4, 4)
     assert_close(pooled(frames, 2), frames.reshape(2, 6, 5, 16).mean(dim=(1, 3)))
+
+
+def test_a_layer_gives_features_by_its_name(checkpoints, videos):
+    by_name = extract_features(checkpoints[0], videos, stage="stages.1")
+    assert by_name.provenance["stage"] == "stages.1"
+    assert_close(by_name.values, extract_features(checkpoints[0], videos, stage=2).values, equal_nan=True)
+    with pytest.raises(ValueError, match=r"has no layer 'fc6'; its stages are stem, stages.0, stages.1,"):
+        extract_features(checkpoints[0], videos, stage="fc6")
 
 
 def test_a_stage_that_is_not_there_is_named(checkpoints, videos):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.video_processing_utils import VideoProcessorMixin
 
@@ -51,14 +51,14 @@ def extract_features(
     data: VideoRecords,
     protocol: Protocol | str | None = None,
     *,
-    stage: int | None = None,
+    stage: int | str | None = None,
     processor: VideoProcessorMixin | None = None,
     **loading: Any,
 ) -> Features:
     """The features of every video, averaged over its views.
 
-    `stage` is an index into `model.get_stages()`, whose output is averaged over space and time; None takes the
-    features that the model's classifier would get. `loading` is as in `evaluate`.
+    `stage` is an index into `model.get_stages()`, or the name of any layer ("fc6"), whose output is averaged over space
+    and time; None takes the features that the model's classifier would get. `loading` is as in `evaluate`.
     """
     model, processor = loaded(model, processor)
     protocol = get_protocol(protocol, model.config)
@@ -70,30 +70,20 @@ def extract_features(
     return Features(means, video_names(data), labels, list(data.labels), protocol, unreadable, about)
 
 
-def stage_features(model: PreTrainedModel, stage: int) -> Callable[[Tensor], Tensor]:
-    """A function from pixel values (B, T, C, H, W) to what a stage of the model makes of them, pooled: (B, D)."""
-    stages: Sequence[nn.Module] = model.get_stages()
-    if not -len(stages) <= stage < len(stages):
-        raise ValueError(f"stage is {stage}; the model has {len(stages)} stages, numbered from 0")
-
-    def features(pixel_values: Tensor) -> Tensor:
-        kept: list[Tensor] = []
-        hook = stages[stage].register_forward_hook(lambda _module, _inputs, output: kept.append(output))
-        try:
-            model.get_video_features(pixel_values)
-        finally:
-            hook.remove()
-        return pooled(kept[0], len(pixel_values))
-
-    return features
+def stage_features(model: PreTrainedModel, stage: int | str) -> Callable[[Tensor], Tensor]:
+    """A function from pixel values (B, T, C, H, W) to what a stage or layer makes of them, pooled: (B, D)."""
+    names: Sequence[str] = model.get_stage_names()
+    if isinstance(stage, int) and not -len(names) <= stage < len(names):
+        raise ValueError(f"stage is {stage}; the model has {len(names)} stages, numbered from 0")
+    layer = names[stage] if isinstance(stage, int) else stage
+    return lambda pixel_values: pooled(model.get_features(pixel_values, layer), len(pixel_values))
 
 
-def pooled(hidden: Tensor | tuple[Tensor, ...], num_videos: int) -> Tensor:
+def pooled(hidden: Tensor, num_videos: int) -> Tensor:
     """The mean (B, D) over the positions of maps (B, D, T, H, W) or tokens (B, N, D).
 
     A stage that works frame by frame has the frames on the batch axis, and they are averaged too.
     """
-    hidden = hidden if isinstance(hidden, Tensor) else hidden[0]
     if hidden.ndim == 3:
         hidden = hidden.mean(dim=1)
     elif hidden.ndim > 3:

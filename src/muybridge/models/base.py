@@ -136,6 +136,11 @@ class NetworkPreTrainedModel(PreTrainedModel):
             raise NotImplementedError(f"{type(self).__name__} is a trunk, and must list its stages")
         return self.base_model.get_stages()
 
+    def get_stage_names(self) -> list[str]:
+        """What `get_features` calls the stages."""
+        names = {id(module): name for name, module in self.base_model.named_modules()}
+        return [names[id(stage)] for stage in self.get_stages()]
+
     def get_features(self, inputs: Tensor, layer: str | None = None) -> Tensor:
         """What the layer of the trunk called `layer` gives for a batch: its name as in `named_modules`, like "fc7".
 
@@ -152,14 +157,17 @@ class NetworkPreTrainedModel(PreTrainedModel):
         """The output of a layer of the trunk, copied before a later one could write into it."""
         layers = dict(self.base_model.named_modules())
         if not layer or layer not in layers:
-            stages = {id(stage) for stage in self.get_stages()}
-            names = ", ".join(name for name, module in layers.items() if id(module) in stages)
             raise ValueError(
-                f"{type(self).__name__} has no layer {layer!r}; its stages are {names}, and named_modules() of its "
-                "base_model lists every layer within them"
+                f"{type(self).__name__} has no layer {layer!r}; its stages are {', '.join(self.get_stage_names())}, "
+                "and named_modules() of its base_model lists every layer within them"
             )
         found: list[Tensor] = []
-        hook = layers[layer].register_forward_hook(lambda *call: found.append(call[-1].clone()))
+
+        def keep(_module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
+            # Layers of transformers' encoders may give a tuple, whose first is what goes on.
+            found.append((output if isinstance(output, Tensor) else output[0]).clone())
+
+        hook = layers[layer].register_forward_hook(keep)
         try:
             self.base_model(inputs)
         finally:
