@@ -3,8 +3,8 @@
     python examples/linear_svm.py CHECKPOINT VIDEOS --stages 2 3 fc6
 
 The features of every stage or layer that is asked for, averaged over space and time, and those that the model's own
-classifier gets, are given to a linear SVM and to the nearest neighbours. VIDEOS is divided into train and test, as a folder with
-VIDEOS/train/LABEL/clip.mp4 is, or anything else that `load_videos` reads.
+classifier gets, are given to a linear SVM and to the nearest neighbours. VIDEOS is divided into train and test, as a
+folder with VIDEOS/train/LABEL/clip.mp4 is, or anything else that `load_videos` reads.
 """
 
 import argparse
