@@ -1,0 +1,28 @@
+"""Classifiers that run at every place of an image larger than their own.
+
+Shapes: B images, C channels, H×W pixels, h×w places, D features, L labels.
+"""
+
+from torch import Tensor
+
+from muybridge.models.image_base import ImageForClassification, ImagePreTrainedModel
+
+
+class MappedTrunk(ImagePreTrainedModel):
+    """A trunk whose features exist at every place where a window of its own input's size fits."""
+
+    def get_feature_map(self, pixel_values: Tensor) -> Tensor:
+        """Features (B, h, w, D) of images (B, C, H, W) at the places of the map."""
+        raise NotImplementedError
+
+
+class MappedForImageClassification(ImageForClassification):
+    """A classifier on a `MappedTrunk`."""
+
+    def get_score_map(self, pixel_values: Tensor) -> Tensor:
+        """Scores (B, L, h, w) of images (B, C, H, W): as if the classifier were slid over them.
+
+        At the size of the config there is one place, and its scores are the logits.
+        """
+        features = self.base_model.get_feature_map(pixel_values)
+        return self.classifier(self.dropout(features)).float().permute(0, 3, 1, 2)
