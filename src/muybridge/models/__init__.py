@@ -3,7 +3,15 @@
 Importing this package registers every architecture with transformers' Auto classes.
 """
 
-from muybridge.models import c3d, video_resnet
+from muybridge.models import c3d, fusion_cnn, video_resnet
 from muybridge.models.registry import ARCHITECTURES, Architecture, ImageArchitecture, VideoArchitecture
 
-__all__ = ["ARCHITECTURES", "Architecture", "ImageArchitecture", "VideoArchitecture", "c3d", "video_resnet"]
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "ImageArchitecture",
+    "VideoArchitecture",
+    "c3d",
+    "fusion_cnn",
+    "video_resnet",
+]
