@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from muybridge.conversion.errors import ConversionError
+from muybridge.conversion.tensorflow import read_checkpoint
 
 # Where training scripts put the tensors, and the names of the classes, inside the dictionary that they save.
 STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net")
@@ -72,6 +73,10 @@ def read_safetensors(path: Path) -> Weights:
     return as_weights(path, content | labels)
 
 
+def read_tensorflow(path: Path) -> Weights:
+    return as_weights(path, read_checkpoint(path))
+
+
 def read_torch(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -110,4 +115,4 @@ def as_labels(key: str, value: Any) -> list[str]:
 
 
 # What reads files of other formats, by the end of their name.
-READERS: dict[str, Callable[[Path], Weights]] = {".safetensors": read_safetensors}
+READERS: dict[str, Callable[[Path], Weights]] = {".index": read_tensorflow, ".safetensors": read_safetensors}
