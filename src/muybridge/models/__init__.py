@@ -3,7 +3,7 @@
 Importing this package registers every architecture with transformers' Auto classes.
 """
 
-from muybridge.models import c3d, fusion_cnn, video_resnet
+from muybridge.models import alexnet, c3d, cnn_m, fusion_cnn, vgg, video_resnet, zfnet
 from muybridge.models.registry import ARCHITECTURES, Architecture, ImageArchitecture, VideoArchitecture
 
 __all__ = [
@@ -11,7 +11,11 @@ __all__ = [
     "Architecture",
     "ImageArchitecture",
     "VideoArchitecture",
+    "alexnet",
     "c3d",
+    "cnn_m",
     "fusion_cnn",
+    "vgg",
     "video_resnet",
+    "zfnet",
 ]

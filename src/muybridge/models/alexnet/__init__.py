@@ -1,0 +1,48 @@
+from muybridge.models.alexnet.configuration_alexnet import AlexNetConfig
+from muybridge.models.alexnet.image_processing_alexnet import AlexNetImageProcessor
+from muybridge.models.alexnet.modeling_alexnet import (
+    AlexNetForImageClassification,
+    AlexNetModel,
+    AlexNetPreTrainedModel,
+)
+from muybridge.models.registry import ImageArchitecture, Paper, register
+
+__all__ = [
+    "AlexNetConfig",
+    "AlexNetForImageClassification",
+    "AlexNetImageProcessor",
+    "AlexNetModel",
+    "AlexNetPreTrainedModel",
+]
+
+register(
+    ImageArchitecture(
+        title="AlexNet",
+        config=AlexNetConfig,
+        model=AlexNetModel,
+        classifier=AlexNetForImageClassification,
+        processor=AlexNetImageProcessor,
+        papers=[
+            Paper(
+                "ImageNet Classification with Deep Convolutional Neural Networks",
+                "Krizhevsky, Sutskever, Hinton",
+                2012,
+                "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
+            ),
+            Paper(
+                "One weird trick for parallelizing convolutional neural networks",
+                "Krizhevsky",
+                2014,
+                "https://arxiv.org/abs/1404.5997",
+            ),
+        ],
+        tiny={
+            "hidden_sizes": (8, 12, 16, 16, 8),
+            "kernel_sizes": (5, 3, 3, 3, 3),
+            "strides": (2, 1, 1, 1, 1),
+            "paddings": (2, 1, 1, 1, 1),
+            "fully_connected_sizes": (24, 20),
+            "fully_connected_dropouts": (0.0, 0.0),
+        },
+    )
+)
