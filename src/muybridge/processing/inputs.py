@@ -152,11 +152,11 @@ def channels_first(frames: Tensor, input_data_format: str | None = None) -> Tens
 
 
 def infer_data_format(shape: tuple[int, ...]) -> str:
-    """Where the channels are: the axis, third from last or last, that has 3 entries, or else 1 or 4.
+    """Where the channels are: the axis, third from last or last, that has 3 entries, or else 1 or 4, or else 2.
 
     Where both axes have them nothing tells, and asking is better than guessing.
     """
-    for counts in ((3,), (1, 4)):
+    for counts in ((3,), (1, 4), (2,)):
         first, last = shape[-3] in counts, shape[-1] in counts
         if first and last:
             raise ValueError(
@@ -167,7 +167,7 @@ def infer_data_format(shape: tuple[int, ...]) -> str:
             return CHANNELS_FIRST if first else CHANNELS_LAST
     raise ValueError(
         f"shape {shape} has no axis of channels: the third from last (…, C, H, W) or the last (…, H, W, C) "
-        f"must have 1, 3 or 4 entries"
+        f"must have 1 to 4 entries"
     )
 
 
