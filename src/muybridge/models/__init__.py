@@ -3,7 +3,19 @@
 Importing this package registers every architecture with transformers' Auto classes.
 """
 
-from muybridge.models import alexnet, c3d, cnn_m, fusion_cnn, vgg, video_resnet, zfnet
+from muybridge.models import (
+    alexnet,
+    c3d,
+    cnn_m,
+    frame_pooling,
+    fusion_cnn,
+    googlenet,
+    i3d,
+    simple_cnn,
+    vgg,
+    video_resnet,
+    zfnet,
+)
 from muybridge.models.registry import ARCHITECTURES, Architecture, ImageArchitecture, VideoArchitecture
 
 __all__ = [
@@ -14,7 +26,11 @@ __all__ = [
     "alexnet",
     "c3d",
     "cnn_m",
+    "frame_pooling",
     "fusion_cnn",
+    "googlenet",
+    "i3d",
+    "simple_cnn",
     "vgg",
     "video_resnet",
     "zfnet",

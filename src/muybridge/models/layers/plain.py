@@ -106,16 +106,6 @@ class PlainModel(PlainPreTrainedModel):
     def get_stages(self) -> list[nn.Module]:
         return [self.get_submodule(name) for name in (*self.convolution_names, *self.fully_connected_names)]
 
-    def check_places(self, pixel_values: Tensor, places: int) -> None:
-        """Refuses images of which the last stage gives fewer than `places`×`places`."""
-        self.check_input(pixel_values)
-        height, width = pixel_values.shape[-2:]
-        smallest = self.config.smallest_side(places)
-        if min(height, width) < smallest:
-            raise ValueError(
-                f"the images are {height}×{width}; this {type(self).__name__} takes {smallest}×{smallest} or larger"
-            )
-
     @can_return_tuple
     def forward(
         self, pixel_values: Tensor, output_hidden_states: bool | None = None, output_switches: bool = False

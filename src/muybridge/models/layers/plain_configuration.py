@@ -3,13 +3,12 @@
 from huggingface_hub.dataclasses import strict
 
 from muybridge.models.base import Numbers
-from muybridge.models.image_base import ImageConfig
 from muybridge.models.layers.local_response_norm import Neighbours
-from muybridge.models.layers.presets import WithPresets
+from muybridge.models.layers.mapped_configuration import MappedConfig, pooled_side
 
 
 @strict
-class PlainConfig(WithPresets, ImageConfig):
+class PlainConfig(MappedConfig):
     """AlexNet, ZFNet, CNN-M and VGG are this with other numbers.
 
     `depths`, `hidden_sizes`, `kernel_sizes`, `strides`, `paddings` and `groups` name one value a stage: how many
@@ -71,40 +70,16 @@ class PlainConfig(WithPresets, ImageConfig):
                 f"{self.fully_connected_dropouts} must name one value a layer, for one layer or more"
             )
 
-    def validate_input(self) -> None:
-        if self.map_side(self.image_size) < 1:
-            smallest = next(side for side in range(1, 10**6) if self.map_side(side))
-            raise ValueError(
-                f"an image of {self.image_size}×{self.image_size} vanishes in this network's stages; use image_size "
-                f"≥ {smallest}, or smaller strides"
-            )
-
     @property
     def grid(self) -> int:
-        """The side of the map of features that the fully connected layers are made for."""
-        return self.pooled_size or self.map_side(self.image_size)
+        return self.pooled_size or super().grid
 
     def map_side(self, side: int) -> int:
-        """The side of what the last stage gives for an image of this side; 0 where nothing is left of it."""
         for index, depth in enumerate(self.depths):
             for _ in range(depth):
                 side = (side + 2 * self.paddings[index] - self.kernel_sizes[index]) // self.strides[index] + 1
             if index + 1 in self.pooled_stages:
-                side = self.pooled_side(side)
+                side = pooled_side(side, self.pooling_size, self.pooling_stride, is_ceiled=self.is_pooling_ceiled)
             if side < 1:
                 return 0
-        return side
-
-    def pooled_side(self, side: int) -> int:
-        rest = side - self.pooling_size
-        if not self.is_pooling_ceiled:
-            return rest // self.pooling_stride + 1
-        steps = -(-rest // self.pooling_stride)
-        return steps if steps * self.pooling_stride >= side else steps + 1  # no window begins beyond the edge
-
-    def smallest_side(self, places: int) -> int:
-        """The side of the smallest image of which the last stage gives a map of `places`×`places`."""
-        side = 1
-        while self.map_side(side) < places:
-            side += 1
         return side

@@ -6,10 +6,23 @@ Shapes: B images, C channels, H×W pixels, h×w places, D features, L labels.
 from torch import Tensor
 
 from muybridge.models.image_base import ImageForClassification, ImagePreTrainedModel
+from muybridge.models.layers.mapped_configuration import MappedConfig
 
 
 class MappedTrunk(ImagePreTrainedModel):
     """A trunk whose features exist at every place where a window of its own input's size fits."""
+
+    config: MappedConfig
+
+    def check_places(self, pixel_values: Tensor, places: int) -> None:
+        """Refuses images of which the last stage gives fewer than `places`×`places`."""
+        self.check_input(pixel_values)
+        height, width = pixel_values.shape[-2:]
+        smallest = self.config.smallest_side(places)
+        if min(height, width) < smallest:
+            raise ValueError(
+                f"the images are {height}×{width}; this {type(self).__name__} takes {smallest}×{smallest} or larger"
+            )
 
     def get_feature_map(self, pixel_values: Tensor) -> Tensor:
         """Features (B, h, w, D) of images (B, C, H, W) at the places of the map."""
