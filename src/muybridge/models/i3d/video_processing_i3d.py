@@ -12,7 +12,7 @@ from muybridge.processing.settings import interpolation_of, target_size
 from muybridge.processing.video_processing import VideoProcessorKwargs
 
 
-class I3DVideoProcessorKwargs(VideoProcessorKwargs, total=False):
+class I3DVideoProcessorKwargs(VideoProcessorKwargs, total=False):  # type: ignore[call-arg]
     """One argument more.
 
     flow_bound: where it is set, what is handed in is not frames but optical flow: how many pixels things move to the
