@@ -240,8 +240,22 @@ class NetworkForClassification(NetworkPreTrainedModel):
         num_items_in_batch: Tensor | int | None,
     ) -> ImageClassifierOutputWithNoAttention:
         """The output for features (B·V, D): logits (B, L), averaged over views as the protocol says, and the loss."""
+        return self.conclude(self.score(features), num_views, labels, hidden_states, num_items_in_batch)
+
+    def score(self, features: Tensor) -> Tensor:
+        """The logits (…, L) of features (…, D)."""
         # Scores are float32 whatever the weights are: softmax and its mean need the digits.
-        logits = self.classifier(self.dropout(features)).float()
+        return self.classifier(self.dropout(features)).float()
+
+    def conclude(
+        self,
+        logits: Tensor,
+        num_views: int | None,
+        labels: Tensor | None,
+        hidden_states: tuple[Tensor, ...] | None,
+        num_items_in_batch: Tensor | int | None,
+    ) -> ImageClassifierOutputWithNoAttention:
+        """The output for logits (B·V, L)."""
         if num_views is not None:
             logits = average_views(logits.unflatten(0, (-1, num_views)), get_aggregation(self.config))
         loss = None

@@ -1,0 +1,10 @@
+"""What small convolutional networks are usually trained on: whole images, squeezed to a square, in [0, 1]."""
+
+from muybridge.processing import ImageProcessor
+
+
+class SimpleCNNImageProcessor(ImageProcessor):
+    size = {"height": 64, "width": 64}
+    crop_size = {"height": 64, "width": 64}
+    image_mean = [0.0, 0.0, 0.0]
+    image_std = [1.0, 1.0, 1.0]
