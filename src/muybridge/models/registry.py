@@ -10,6 +10,7 @@ from transformers import (
     AutoModel,
     AutoModelForImageClassification,
     AutoModelForVideoClassification,
+    PreTrainedConfig,
 )
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES,
@@ -89,7 +90,17 @@ class ImageArchitecture(Architecture):
         MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES[self.name] = self.classifier.__name__
 
 
+@dataclass(frozen=True)
+class ForeignImageArchitecture(ImageArchitecture):
+    """An architecture of transformers' own, for which weights of others are converted."""
+
+    def input_shape(self, config: PreTrainedConfig) -> tuple[int, ...]:
+        crop = self.processor.crop_size
+        return config.num_channels, crop["height"], crop["width"]
+
+
 ARCHITECTURES: dict[str, Architecture] = {}
+FOREIGN_ARCHITECTURES: dict[str, ForeignImageArchitecture] = {}
 
 
 def register(architecture: Architecture) -> None:
@@ -98,6 +109,22 @@ def register(architecture: Architecture) -> None:
     AutoConfig.register(architecture.name, architecture.config)
     AutoModel.register(architecture.config, architecture.model)
     architecture.register_classifier()
+
+
+def register_foreign(architecture: ForeignImageArchitecture) -> None:
+    """Makes an architecture known here alone: transformers knows it."""
+    FOREIGN_ARCHITECTURES[architecture.name] = architecture
+
+
+def get_architecture(name: str) -> Architecture:
+    """The architecture of this `model_type`, whether it is ours or transformers'."""
+    return ARCHITECTURES.get(name) or FOREIGN_ARCHITECTURES[name]
+
+
+def input_shape_of(config: PreTrainedConfig) -> tuple[int, ...]:
+    """The shape of one input of the network, without the batch."""
+    foreign = FOREIGN_ARCHITECTURES.get(config.model_type)
+    return foreign.input_shape(config) if foreign else config.input_shape()
 
 
 def video_architectures() -> dict[str, VideoArchitecture]:

@@ -1,16 +1,15 @@
 from muybridge.models.cnn_m.configuration_cnn_m import CNNMConfig
-from muybridge.models.cnn_m.image_processing_cnn_m import CNNMImageProcessor
 from muybridge.models.cnn_m.modeling_cnn_m import (
     CNNMForImageClassification,
     CNNMModel,
     CNNMPreTrainedModel,
 )
+from muybridge.models.layers.image_processing_imagenet import ImageNetMeanImageProcessor
 from muybridge.models.registry import ImageArchitecture, Paper, register
 
 __all__ = [
     "CNNMConfig",
     "CNNMForImageClassification",
-    "CNNMImageProcessor",
     "CNNMModel",
     "CNNMPreTrainedModel",
 ]
@@ -21,7 +20,7 @@ register(
         config=CNNMConfig,
         model=CNNMModel,
         classifier=CNNMForImageClassification,
-        processor=CNNMImageProcessor,
+        processor=ImageNetMeanImageProcessor,
         papers=[
             Paper(
                 "Return of the Devil in the Details: Delving Deep into Convolutional Nets",

@@ -1,16 +1,15 @@
 from muybridge.models.googlenet.configuration_googlenet import GoogLeNetConfig
-from muybridge.models.googlenet.image_processing_googlenet import GoogLeNetImageProcessor
 from muybridge.models.googlenet.modeling_googlenet import (
     GoogLeNetForImageClassification,
     GoogLeNetModel,
     GoogLeNetPreTrainedModel,
 )
+from muybridge.models.layers.image_processing_imagenet import ImageNetImageProcessor
 from muybridge.models.registry import ImageArchitecture, Paper, register
 
 __all__ = [
     "GoogLeNetConfig",
     "GoogLeNetForImageClassification",
-    "GoogLeNetImageProcessor",
     "GoogLeNetModel",
     "GoogLeNetPreTrainedModel",
 ]
@@ -21,7 +20,7 @@ register(
         config=GoogLeNetConfig,
         model=GoogLeNetModel,
         classifier=GoogLeNetForImageClassification,
-        processor=GoogLeNetImageProcessor,
+        processor=ImageNetImageProcessor,
         papers=[
             Paper(
                 "Going Deeper with Convolutions",

@@ -1,6 +1,6 @@
+from muybridge.models.layers.image_processing_imagenet import ImageNetImageProcessor
 from muybridge.models.registry import ImageArchitecture, Paper, register
 from muybridge.models.vgg.configuration_vgg import VGGConfig
-from muybridge.models.vgg.image_processing_vgg import VGGImageProcessor
 from muybridge.models.vgg.modeling_vgg import (
     VGGForImageClassification,
     VGGModel,
@@ -10,7 +10,6 @@ from muybridge.models.vgg.modeling_vgg import (
 __all__ = [
     "VGGConfig",
     "VGGForImageClassification",
-    "VGGImageProcessor",
     "VGGModel",
     "VGGPreTrainedModel",
 ]
@@ -21,7 +20,7 @@ register(
         config=VGGConfig,
         model=VGGModel,
         classifier=VGGForImageClassification,
-        processor=VGGImageProcessor,
+        processor=ImageNetImageProcessor,
         papers=[
             Paper(
                 "Very Deep Convolutional Networks for Large-Scale Image Recognition",

@@ -1,6 +1,6 @@
+from muybridge.models.layers.image_processing_imagenet import ImageNetMeanImageProcessor
 from muybridge.models.registry import ImageArchitecture, Paper, register
 from muybridge.models.zfnet.configuration_zfnet import ZFNetConfig
-from muybridge.models.zfnet.image_processing_zfnet import ZFNetImageProcessor
 from muybridge.models.zfnet.modeling_zfnet import (
     ZFNetForImageClassification,
     ZFNetModel,
@@ -10,7 +10,6 @@ from muybridge.models.zfnet.modeling_zfnet import (
 __all__ = [
     "ZFNetConfig",
     "ZFNetForImageClassification",
-    "ZFNetImageProcessor",
     "ZFNetModel",
     "ZFNetPreTrainedModel",
 ]
@@ -21,7 +20,7 @@ register(
         config=ZFNetConfig,
         model=ZFNetModel,
         classifier=ZFNetForImageClassification,
-        processor=ZFNetImageProcessor,
+        processor=ImageNetMeanImageProcessor,
         papers=[
             Paper(
                 "Visualizing and Understanding Convolutional Networks",
