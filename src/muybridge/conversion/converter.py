@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from muybridge.conversion import davidea, kenshohara, torchvision
+from muybridge.conversion import davidea, deepmind, hassony2, kenshohara, piergiaj, torchvision
 from muybridge.conversion.errors import ConversionError
 from muybridge.conversion.labels import read_labels
 from muybridge.conversion.sources import Source
@@ -15,7 +15,9 @@ from muybridge.conversion.weights import unwrap
 from muybridge.models.base import NetworkForClassification
 
 SOURCES: dict[str, Source] = {
-    source.name: source for module in (torchvision, kenshohara, davidea) for source in module.SOURCES
+    source.name: source
+    for module in (torchvision, kenshohara, davidea, deepmind, piergiaj, hassony2)
+    for source in module.SOURCES
 }
 
 # Checkpoints older than PyTorch 0.4.1 have no such counter; nothing but a cumulative average would use it.
@@ -60,6 +62,7 @@ def fit(
     source: Source, state_dict: Mapping[str, Tensor], fields: Mapping[str, Any] | None = None
 ) -> tuple[NetworkForClassification, dict[str, Tensor], list[str]]:
     """An empty model, the tensors under its names, and what does not fit."""
+    state_dict = source.adapt(state_dict) if source.adapt else state_dict
     classifier = state_dict.get(source.classifier)
     num_labels = classifier.shape[0] if classifier is not None and classifier.ndim == 2 else 1
     with torch.device("meta"):

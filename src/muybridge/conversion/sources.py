@@ -14,6 +14,18 @@ from muybridge.models.base import NetworkConfig
 Renames = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 
 
+def flattened(name: str) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
+    """Makes the tensor of that name, a classifier that was written as a convolution, a matrix."""
+
+    def flatten(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        tensors = dict(state_dict)
+        if name in tensors and tensors[name].ndim > 2:
+            tensors[name] = tensors[name].flatten(1)
+        return tensors
+
+    return flatten
+
+
 @dataclass(frozen=True)
 class Source:
     """Weights of one network as one project publishes them.
@@ -21,7 +33,8 @@ class Source:
     `fields` are the config fields of our network, `infer` those that only the tensors tell. `renames` are regular
     expressions and their replacements that, applied in turn, make the project's name of a tensor from ours.
     `classifier` is the project's tensor with one row a label. `protocol` is how the project measured what it says of
-    its weights, `processor` what differs from the architecture's processor.
+    its weights, `processor` what differs from the architecture's processor. `adapt` gives the tensors, under the
+    project's names, the shapes that ours have.
     """
 
     name: str
@@ -32,6 +45,7 @@ class Source:
     protocol: Mapping[str, Any] | None = None
     processor: Mapping[str, Any] = field(default_factory=dict)
     infer: Callable[[Mapping[str, Tensor]], dict[str, Any]] | None = None
+    adapt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
 
     @property
     def architecture(self) -> Architecture:

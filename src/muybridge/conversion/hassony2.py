@@ -1,0 +1,31 @@
+"""Weights of hassony2/kinetics_i3d_pytorch: DeepMind's I3D, ported.
+
+Its code pads images whose side is no multiple of 16 otherwise than TensorFlow does; ours pads every size as the
+network was trained.
+"""
+
+from collections.abc import Mapping
+
+from muybridge.conversion.deepmind import FLOW_PROCESSOR, PROTOCOL
+from muybridge.conversion.sources import Source, flattened
+
+
+def source(name: str, num_channels: int, processor: Mapping[str, float]) -> Source:
+    return Source(
+        name=f"hassony2/{name}",
+        architecture_name="i3d",
+        fields={"num_channels": num_channels},
+        renames=[
+            (r"^i3d\.", ""),
+            (r"\.convolution\.", ".conv3d."),
+            (r"\.norm\.", ".batch3d."),
+            (r"^classifier\.", "conv3d_0c_1x1.conv3d."),
+        ],
+        classifier="conv3d_0c_1x1.conv3d.weight",
+        protocol=PROTOCOL,
+        processor=processor,
+        adapt=flattened("conv3d_0c_1x1.conv3d.weight"),
+    )
+
+
+SOURCES = [source("i3d_rgb", 3, {}), source("i3d_flow", 2, FLOW_PROCESSOR)]
