@@ -8,7 +8,9 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import takewhile
 from pathlib import Path
+from tempfile import gettempdir
 
 import httpx2
 import pytest
@@ -43,7 +45,7 @@ def database(tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("postgres"), free_port()
     user = {}
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        for parent in (folder, *list(folder.parents)[:2]):
+        for parent in (folder, *takewhile(lambda parent: parent != Path(gettempdir()), folder.parents)):
             parent.chmod(0o755)
         shutil.chown(folder, "postgres")
         user = {"user": "postgres", "cwd": "/"}
