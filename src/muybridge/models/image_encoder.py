@@ -256,7 +256,7 @@ class FramesForVideoClassification(FramesPreTrainedModel, VideoForClassification
         """
         given = backbone.config if isinstance(backbone, PreTrainedModel) else AutoConfig.from_pretrained(backbone)
         encoder_config = copy.deepcopy(as_encoder_config(given))
-        encoder_config.dtype = None
+        encoder_config.dtype, encoder_config.name_or_path = None, ""  # float32, and nobody else's path
         own = {name: getattr(encoder_config, name, None) for name in ("image_size", "num_channels")}
         stated = {name: as_list(value)[0] for name, value in own.items() if value is not None}
         model = cls(cls.config_class(**{"backbone_config": encoder_config, **stated, **fields}))
