@@ -42,8 +42,9 @@ class Golden:
         return {name: weight(name, shape) for name, shape in self.shapes.items()}
 
     def clip(self, seed: int = 0) -> Tensor:
-        """The input (B, T, C, H, W)."""
-        return pattern(self.input_shape, seed).transpose(1, 2)
+        """The input: a clip (B, T, C, H, W), or an image (B, C, H, W)."""
+        values = pattern(self.input_shape, seed)
+        return values.transpose(1, 2) if values.ndim == 5 else values
 
 
 def weight(name: str, shape: tuple[int, ...]) -> Tensor:

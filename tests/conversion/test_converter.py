@@ -5,10 +5,16 @@ from torch.testing import assert_close
 from golden import Golden
 from muybridge.conversion import SOURCES, ConversionError, convert
 
+# Networks of a hundred million parameters, whose layout alone is compared; the goldens of two like them are here.
+ALIKE = [f"torchvision/vgg{name}" for name in ("11", "13", "13_bn", "16_bn", "19", "19_bn")]
 # Every source that a golden was recorded for; the file of the last one has no shortcuts with parameters. Those whose
 # original runs on TensorFlow have other tests (test_tensorflow.py).
 GOLDENS = {
-    **{source.replace("/", "_"): source for source in SOURCES if not source.startswith("deepmind/")},
+    **{
+        source.replace("/", "_"): source
+        for source in SOURCES
+        if not source.startswith("deepmind/") and source not in ALIKE
+    },
     "kenshohara_r3d_18_padding": "kenshohara/r3d_18",
 }
 
@@ -29,6 +35,48 @@ def test_a_converted_network_gives_the_logits_of_the_original(name):
     assert len(logits) == golden.num_logits
     assert torch.dist(logits[:64], golden.logits) < 1e-5 * golden.logits.norm()
     assert logits.norm().item() == pytest.approx(golden.norm, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_a_vgg_takes_the_tensors_of_the_original_in_their_places(name):
+    depth, has_norm = name.removeprefix("torchvision/vgg").removesuffix("_bn"), name.endswith("_bn")
+    per_stage = {"11": (1, 1, 2, 2, 2), "13": (2, 2, 2, 2, 2), "16": (2, 2, 3, 3, 3), "19": (2, 2, 4, 4, 4)}[depth]
+    shapes, place, before = {}, 0, 3
+    for width, convolutions in zip((64, 128, 256, 512, 512), per_stage, strict=True):
+        for _ in range(convolutions):
+            shapes[f"features.{place}.weight"] = (width, before, 3, 3)
+            if has_norm:
+                shapes[f"features.{place + 1}.running_mean"] = (width,)
+            place, before = place + 2 + has_norm, width
+        place += 1  # the pooling
+    shapes |= {"classifier.0.weight": (4096, 25088), "classifier.3.weight": (4096, 4096)}
+    source = SOURCES[name]
+    with torch.device("meta"):
+        tensors = source.architecture.classifier(source.config({}, num_labels=1000)).state_dict()
+    taken = {source.original_name(ours): tuple(tensor.shape) for ours, tensor in tensors.items()}
+    assert shapes.items() <= taken.items()
+    kinds = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    assert len(taken) == 6 + sum(len(kinds) + 2 if has_norm else 2 for _ in range(sum(per_stage)))
+
+
+@pytest.fixture(scope="module")
+def googlenet() -> dict[str, torch.Tensor]:
+    return Golden.load("torchvision_googlenet").state_dict()
+
+
+def test_a_googlenet_converts_with_its_auxiliary_heads_and_without(googlenet):
+    trained = {name: tensor for name, tensor in googlenet.items() if not name.startswith("aux")}
+    with_heads, without = convert("torchvision/googlenet", googlenet), convert("torchvision/googlenet", trained)
+    assert torch.equal(with_heads.auxiliary_heads["inception4d"].classifier.weight, googlenet["aux2.fc2.weight"])
+    assert not without.config.has_auxiliary_heads
+    image = Golden.load("torchvision_googlenet").clip()[..., :64, :64]
+    with torch.inference_mode():
+        assert torch.equal(with_heads(image).logits, without(image).logits)
+
+
+def test_the_weights_of_another_image_network_are_recognised(googlenet):
+    with pytest.raises(ConversionError, match="They fit torchvision/googlenet: use that source"):
+        convert("torchvision/alexnet", googlenet)
 
 
 def test_names_with_the_prefix_of_data_parallel_convert_alike(r3d_18):

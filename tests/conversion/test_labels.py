@@ -7,6 +7,7 @@ from muybridge.conversion.labels import DATASETS
 
 ANCHORS = {
     "hmdb51": (51, {0: "brush_hair", 20: "kick", 44: "sword", 45: "sword_exercise", 50: "wave"}),
+    "imagenet": (1000, {0: "tench", 207: "golden retriever", 639: "maillot tank suit", 999: "toilet tissue"}),
     "kinetics400": (400, {0: "abseiling", 5: "archery", 399: "zumba"}),
     "kinetics600": (600, {0: "abseiling", 599: "zumba"}),
     "sports1m": (487, {0: "boomerang", 54: "tennis", 100: "yağlı güreş", 486: "model aircraft"}),

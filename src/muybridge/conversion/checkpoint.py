@@ -13,6 +13,7 @@ from muybridge.conversion.errors import ConversionError
 from muybridge.conversion.sources import Source
 from muybridge.conversion.weights import read_weights
 from muybridge.models.base import NetworkForClassification
+from muybridge.models.registry import input_shape_of
 
 ROUNDING = 1e-5
 
@@ -82,7 +83,7 @@ def card_facts(source: Source, command: str, name: str, *, is_published: bool) -
 
 def verify_checkpoint(folder: Path, model: NetworkForClassification) -> None:
     """The checkpoint loaded again has the same bits, and gives the same finite logits for an input."""
-    inputs = torch.randn(1, *model.config.input_shape(), generator=torch.Generator().manual_seed(0))
+    inputs = torch.randn(1, *input_shape_of(model.config), generator=torch.Generator().manual_seed(0))
     loaded = type(model).from_pretrained(folder).eval()
     with torch.inference_mode():
         logits, again = model.eval()(inputs).logits, loaded(inputs).logits

@@ -8,8 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from muybridge.conversion.recipe import Recipe, load_recipe
-from muybridge.models import ARCHITECTURES, Architecture
+from muybridge.models import Architecture
 from muybridge.models.base import NetworkConfig
+from muybridge.models.registry import get_architecture
 
 Renames = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 
@@ -49,7 +50,7 @@ class Source:
 
     @property
     def architecture(self) -> Architecture:
-        return ARCHITECTURES[self.architecture_name]
+        return get_architecture(self.architecture_name)
 
     @property
     def recipe(self) -> Recipe:
@@ -72,4 +73,4 @@ class Source:
         """The config of our network for these tensors; `told` are the fields that their file tells itself."""
         inferred = {**(self.infer(state_dict) if self.infer else {}), **(told or {})}
         stated = {"protocol": self.protocol} if self.protocol and self.is_published(num_labels) else {}
-        return self.architecture.config(**self.fields, **inferred, **stated, num_labels=num_labels)
+        return self.architecture.config(**{**self.fields, **inferred, **stated}, num_labels=num_labels)
