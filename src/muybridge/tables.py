@@ -70,6 +70,21 @@ def forward_rows(results: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def network_rows(results: Mapping[str, Any]) -> list[Row]:
+    return [
+        {
+            "network": name,
+            "input": "×".join(map(str, values["input"])),
+            "parameters": f"{values['parameters'] / 1e6:.1f} M",
+            "GMACs": f"{values['gmacs']:.2f}",
+            "plain": f"{values['plain']['ms']:.0f} ms, {values['plain']['gmacs_per_second']} GMAC/s",
+            "`optimize`": f"{values['optimized']['ms']:.0f} ms, {values['optimized']['gmacs_per_second']} GMAC/s",
+            "times": times(values["optimized"]["times_faster"]),
+        }
+        for name, values in results["networks"].items()
+    ]
+
+
 def decoding_rows(results: Mapping[str, Any]) -> list[Row]:
     measured = {name: values for name, values in results.items() if isinstance(values, dict) and "seconds" in values}
     others = dict.fromkeys(other for values in measured.values() for other in values["times_faster_than"])
@@ -189,6 +204,7 @@ def times(ratio: float | None) -> str:
 TABLES: dict[str, Callable[[], list[Row]]] = {"architectures": architecture_rows, "sources": source_rows}
 MEASURED: dict[str, tuple[str, Callable[[Mapping[str, Any]], list[Row]]]] = {
     "forward": ("benchmarks/results/forward.json", forward_rows),
+    "networks": ("benchmarks/results/networks.json", network_rows),
     "decoding": ("benchmarks/results/decoding.json", decoding_rows),
     "end_to_end": ("benchmarks/results/end_to_end.json", end_to_end_rows),
     "loading": ("benchmarks/results/loading.json", loading_rows),
