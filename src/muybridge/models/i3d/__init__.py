@@ -20,6 +20,6 @@ register(
                 "https://arxiv.org/abs/1705.07750",
             )
         ],
-        tiny={"num_frames": 10, "width_multiplier": 1 / 16},
+        tiny={"num_frames": 16, "width_multiplier": 1 / 8},
     )
 )
