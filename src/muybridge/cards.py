@@ -12,19 +12,32 @@ from transformers import PreTrainedModel
 
 from muybridge.files import replace_text
 from muybridge.markdown import bullets, markdown_table
-from muybridge.models import ARCHITECTURES
 from muybridge.models.inspection import count_gmacs, count_parameters
-from muybridge.models.registry import Paper
+from muybridge.models.registry import Paper, get_architecture, input_shape_of
 from muybridge.types import HEADLINES, SHARES, Protocol
 
 REQUIRED_FIELDS = ("library_name", "license", "pipeline_tag", "tags")
-TASK = "video-classification"
 NO_RESULTS = "None were measured for this checkpoint."
 LIMITS = (
-    "Every video gets one of the labels, also one that none of them describes. The results hold for videos like those "
+    "Every {0} gets one of the labels, also one that none of them describes. The results hold for {0}s like those "
     "that they were measured on: other cameras, places and people may give worse ones. No decision about a person "
     "should rest on a label that nobody looked at."
 )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a task is about, in words."""
+
+    thing: str
+    file: str
+    unit: str
+
+
+KINDS = {
+    "video-classification": Kind("video", "clip.mp4", "a clip"),
+    "image-classification": Kind("image", "picture.jpg", "an image"),
+}
 
 # What the Hub calls the kind of a number, where that is not its name.
 METRIC_TYPES = {"clip Hit@1": "accuracy", "video Hit@1": "accuracy", "top-1": "accuracy"}
@@ -41,10 +54,10 @@ class Number:
     protocol: str
     stated_in: str = ""
 
-    def to_eval_result(self) -> EvalResult:
+    def to_eval_result(self, task: str) -> EvalResult:
         how = {"protocol": self.protocol, **({"stated_in": self.stated_in} if self.stated_in else {})}
         return EvalResult(
-            task_type=TASK,
+            task_type=task,
             dataset_type=slug(self.dataset),
             dataset_name=self.dataset,
             dataset_split=self.split or None,
@@ -109,12 +122,16 @@ class Card:
         return f"---\n{self.data.to_yaml()}\n---\n\n{self.head}\n{sections}"
 
     @property
+    def task(self) -> str:
+        return str(self.data.pipeline_tag)
+
+    @property
     def numbers(self) -> list[Number]:
         return [Number.of(result) for result in self.data.eval_results or []]
 
     def add_numbers(self, numbers: Iterable[Number]) -> None:
         """Puts numbers on the card; one that was measured again in the same way takes the place of the earlier."""
-        added = [number.to_eval_result() for number in numbers]
+        added = [number.to_eval_result(self.task) for number in numbers]
         merged = {key_of(result): result for result in (*(self.data.eval_results or []), *added)}
         if not merged:
             return
@@ -144,16 +161,18 @@ def split_sections(body: str) -> list[str]:
 
 def write_card(model: PreTrainedModel, facts: CardFacts) -> str:
     """The text of a checkpoint's README.md."""
+    task = get_architecture(model.config.model_type).task
+    kind = KINDS[task]
     data = ModelCardData(
         library_name="muybridge",
         license=facts.licence,
-        pipeline_tag=TASK,
-        tags=["video", TASK, model.config.model_type],
+        pipeline_tag=task,
+        tags=[kind.thing, task, model.config.model_type],
         datasets=list(facts.datasets) or None,
     )
     sections = {
-        "Use": usage(facts.name),
-        "Intended use and limits": LIMITS,
+        "Use": usage(facts.name, task),
+        "Intended use and limits": LIMITS.format(kind.thing),
         "Model": describe_model(model),
         **facts.sections,
         "Results": NO_RESULTS,
@@ -234,26 +253,32 @@ def classes_table(results: Mapping[str, Any]) -> str:
     return f"Under {describe_protocol(results)}.\n\n{markdown_table(rows)}"
 
 
-def usage(name: str) -> str:
+def usage(name: str, task: str) -> str:
+    """How a model is loaded and asked, as code."""
     return (
         "```python\nimport muybridge\nfrom transformers import pipeline\n\n"
-        f'classify = pipeline("{TASK}", model="{name}")\nprint(classify("clip.mp4"))\n```'
+        f'classify = pipeline("{task}", model="{name}")\nprint(classify("{KINDS[task].file}"))\n```'
     )
 
 
 def describe_model(model: PreTrainedModel) -> str:
     config = model.config
-    architecture = ARCHITECTURES[config.model_type]
-    return bullets(
-        [
-            f"Architecture: {architecture.title} (`{config.model_type}`)",
-            f"Parameters: {count_parameters(model) / 1e6:.1f} M",
-            f"Multiply-accumulates: {count_gmacs(model):.1f} G a clip",
-            f"Input: {config.num_frames} frames of {config.image_size}×{config.image_size}",
-            f"Labels: {config.num_labels}",
-            f"Protocol: {config.get_protocol()}" if config.protocol else "Protocol: none is stated",
-        ]
-    )
+    architecture = get_architecture(config.model_type)
+    facts = [
+        f"Architecture: {architecture.title} (`{config.model_type}`)",
+        f"Parameters: {count_parameters(model) / 1e6:.1f} M",
+        f"Multiply-accumulates: {count_gmacs(model):.1f} G {KINDS[architecture.task].unit}",
+        f"Input: {describe_input(input_shape_of(config))}",
+        f"Labels: {config.num_labels}",
+    ]
+    if architecture.task == "video-classification":
+        facts.append(f"Protocol: {config.get_protocol()}" if config.protocol else "Protocol: none is stated")
+    return bullets(facts)
+
+
+def describe_input(shape: Sequence[int]) -> str:
+    *frames, _, height, width = shape
+    return f"{frames[0]} frames of {height}×{width}" if frames else f"{height}×{width}"
 
 
 def bibtex(paper: Paper) -> str:

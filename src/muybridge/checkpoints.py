@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from transformers import PreTrainedModel
-from transformers.video_processing_utils import VideoProcessorMixin
+
+from muybridge.processing import ImageProcessor, VideoProcessor
 
 
 def save_checkpoint(
     folder: str | Path,
     model: PreTrainedModel,
-    processor: VideoProcessorMixin,
+    processor: ImageProcessor | VideoProcessor,
     card: str,
     *,
     pictures: Sequence[Path] = (),

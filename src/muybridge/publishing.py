@@ -12,7 +12,8 @@ from transformers import AutoConfig, PretrainedConfig
 from muybridge.cards import NO_RESULTS, Card, usage
 from muybridge.files import replace_text
 
-INDEX_FILES = ("config.json", "video_preprocessor_config.json", "README.md")
+INDEX_FILES = ("config.json", "README.md")
+PROCESSOR_FILES = ("video_preprocessor_config.json", "preprocessor_config.json")  # one of them: videos, or images
 
 
 class PublishingError(ValueError):
@@ -42,7 +43,7 @@ def publish(
     repository = api.create_repo(repo_id, private=private, exist_ok=True)
     if private and not api.model_info(repository.repo_id).private:
         raise PublishingError(f"{repo_id} exists already, and everyone can read it; make it private there, or rename")
-    card.sections["Use"] = usage(repository.repo_id)
+    card.sections["Use"] = usage(repository.repo_id, card.task)
     replace_text(folder / "README.md", str(card))
     commit = api.upload_folder(
         repo_id=repository.repo_id, folder_path=folder, commit_message=message, ignore_patterns=[".*", "**/.*"]
@@ -53,6 +54,8 @@ def publish(
 def check_folder(folder: Path, without: Collection[str] = ()) -> Card:
     """The card of a checkpoint that is whole; what it lacks is all named at once."""
     missing = [name for name in INDEX_FILES if not (folder / name).is_file()]
+    if not any((folder / name).is_file() for name in PROCESSOR_FILES):
+        missing.append(" or ".join(PROCESSOR_FILES))
     weights = sorted(folder.glob("*.safetensors"))
     if missing or not weights:
         lacking = ", ".join(missing + ([] if weights else ["*.safetensors"]))

@@ -1,4 +1,4 @@
-"""Describes a video file, or a model: a checkpoint folder or a name on the Hub."""
+"""Describes a video file, or a model of videos or images: a checkpoint folder or a name on the Hub."""
 
 import argparse
 import json
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForVideoClassification
-from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import cached_file
 
 from muybridge.cards import parse_card
 from muybridge.cli import CommandError, named
+from muybridge.models.base import NetworkConfig
 from muybridge.models.inspection import count_gmacs, count_parameters
+from muybridge.models.registry import Architecture, get_architecture, input_shape_of, is_known
 from muybridge.video import VideoReader
 
 
@@ -58,22 +59,32 @@ def describe_video(source: str) -> dict[str, Any]:
 
 def describe_model(name: str) -> dict[str, Any]:
     config = named(name, AutoConfig.from_pretrained)
-    if not hasattr(config, "get_protocol"):
+    if not is_known(config.model_type):
         raise CommandError(f"{name} is a {config.model_type}, which is not one of Muybridge's architectures")
+    architecture = get_architecture(config.model_type)
     with torch.device("meta"):  # nothing but its size is wanted
-        model = AutoModelForVideoClassification.from_config(config)
+        model = architecture.auto_class.from_config(config)
     return {
         "model": name,
         "architecture": config.model_type,
         "parameters": count_parameters(model),
-        "gmacs_a_clip": round(count_gmacs(model), 2),
-        "input": f"{config.num_frames} frames of {config.num_channels}×{config.image_size}×{config.image_size}",
+        **describe_input(architecture, model),
         "labels": config.num_labels,
-        "features": config.hidden_size,
-        "protocol": str(config.get_protocol()) if config.protocol else "none is stated",
         "licence": licence(name),
-        "processor": type(AutoVideoProcessor.from_pretrained(name)).__name__,
+        "processor": type(architecture.processor_class.from_pretrained(name)).__name__,
     }
+
+
+def describe_input(architecture: Architecture, model: PreTrainedModel) -> dict[str, Any]:
+    """What the network takes, and what that costs."""
+    config, gmacs = model.config, round(count_gmacs(model), 2)
+    *frames, channels, height, width = input_shape_of(config)
+    size = f"{channels}×{height}×{width}"
+    features = {"features": config.hidden_size} if isinstance(config, NetworkConfig) else {}
+    if architecture.task == "image-classification":
+        return {"gmacs_an_image": gmacs, "input": size, **features}
+    protocol = str(config.get_protocol()) if config.protocol else "none is stated"
+    return {"gmacs_a_clip": gmacs, "input": f"{frames[0]} frames of {size}", **features, "protocol": protocol}
 
 
 def licence(name: str) -> str:

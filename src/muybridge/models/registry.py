@@ -45,8 +45,8 @@ class Architecture:
     tiny: Mapping[str, Any]
 
     task: ClassVar[str]  # what pipeline() calls it
-    auto_class: ClassVar[type]  # which loads a classifier
-    processor_class: ClassVar[type]  # which loads a processor
+    auto_class: ClassVar[Any]  # which loads a classifier
+    processor_class: ClassVar[Any]  # which loads a processor
     tiny_input: ClassVar[Mapping[str, int]]
 
     @property
@@ -114,6 +114,11 @@ def register(architecture: Architecture) -> None:
 def register_foreign(architecture: ForeignImageArchitecture) -> None:
     """Makes an architecture known here alone: transformers knows it."""
     FOREIGN_ARCHITECTURES[architecture.name] = architecture
+
+
+def is_known(name: str) -> bool:
+    """Whether `get_architecture` knows it."""
+    return name in ARCHITECTURES or name in FOREIGN_ARCHITECTURES
 
 
 def get_architecture(name: str) -> Architecture:

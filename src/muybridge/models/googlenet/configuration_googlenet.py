@@ -76,6 +76,7 @@ class GoogLeNetConfig(MappedConfig):
     }
 
     def default_hidden_size(self) -> int:
+        self.validate_modules()
         return self.inception_channels[-1]
 
     @property

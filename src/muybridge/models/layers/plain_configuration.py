@@ -48,6 +48,7 @@ class PlainConfig(MappedConfig):
     classifier_dropout: float = 0.5
 
     def default_hidden_size(self) -> int:
+        self.validate_fully_connected()
         return self.fully_connected_sizes[-1]
 
     def validate_stages(self) -> None:
@@ -69,6 +70,10 @@ class PlainConfig(MappedConfig):
                 f"fully_connected_sizes {self.fully_connected_sizes} and fully_connected_dropouts "
                 f"{self.fully_connected_dropouts} must name one value a layer, for one layer or more"
             )
+
+    def validate_input(self) -> None:
+        self.validate_stages()  # what the size of the map is reckoned from
+        super().validate_input()
 
     @property
     def grid(self) -> int:
