@@ -6,7 +6,8 @@ import muybridge
 NAMES = {
     "ARCHITECTURES", "AutoVideoProcessor", "Clip", "ErrorPolicy", "ImageProcessor", "Protocol", "SOURCES",
     "TrainingSettings", "VideoClassificationPipeline", "VideoError", "VideoMetadata", "VideoProcessor", "VideoReader",
-    "__version__", "convert", "evaluate", "extract_features", "load_videos", "models", "optimize", "publish", "train",
+    "__version__", "convert", "evaluate", "extract_features", "inflate", "load_videos", "models", "optimize",
+    "publish", "train",
 }  # fmt: skip
 
 

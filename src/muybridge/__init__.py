@@ -48,6 +48,7 @@ PUBLIC_NAMES = {
     "convert": "muybridge.conversion",
     "evaluate": "muybridge.evaluation",
     "extract_features": "muybridge.evaluation",
+    "inflate": "muybridge.models.inflation",
     "load_videos": "muybridge.data",
     "optimize": "muybridge.models.optimization",
     "publish": "muybridge.publishing",

@@ -10,13 +10,19 @@ from muybridge.models.video_base import VideoConfig
 
 @strict
 class C3DConfig(VideoConfig):
-    """C3D; the defaults are the published network. `hidden_sizes` and `depths` name one value a stage."""
+    """C3D; the defaults are the published network. `hidden_sizes` and `depths` name one value a stage.
+
+    `has_batch_norm` puts a batch norm after every convolution. `is_last_pooling_padded` says whether the last pooling
+    has a margin of one pixel, as in the published network.
+    """
 
     model_type: ClassVar[str] = "c3d"
 
     depths: Numbers = (1, 1, 2, 2, 2)
     hidden_sizes: Numbers = (64, 128, 256, 512, 512)
     fully_connected_size: int = 4096
+    has_batch_norm: bool = False
+    is_last_pooling_padded: bool = True
     classifier_dropout: float = 0.5
 
     def default_hidden_size(self) -> int:
@@ -30,10 +36,12 @@ class C3DConfig(VideoConfig):
             )
 
     def validate_input(self) -> None:
-        if min(self.grid) < 1:
+        halvings = len(self.depths) - 1
+        smallest = 2**halvings if self.is_last_pooling_padded else 2 ** (halvings + 1)
+        if self.num_frames < 2**halvings or self.image_size < smallest:
             raise ValueError(
                 f"{self.num_frames} frames of {self.image_size}×{self.image_size} vanish in {len(self.depths)} "
-                f"poolings; use num_frames ≥ {2 ** (len(self.depths) - 1)} and image_size ≥ {2 ** len(self.depths) - 1}"
+                f"poolings; use num_frames ≥ {2**halvings} and image_size ≥ {smallest}"
             )
 
     @property
@@ -41,4 +49,5 @@ class C3DConfig(VideoConfig):
         """Frames and side of what the last pooling gives: the fully connected layers are made for it."""
         halvings = len(self.depths) - 1
         side = self.image_size // 2**halvings
-        return self.num_frames // 2**halvings, side // 2 + 1
+        margin = 1 if self.is_last_pooling_padded else 0
+        return self.num_frames // 2**halvings, (side + 2 * margin) // 2

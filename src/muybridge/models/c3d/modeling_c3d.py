@@ -16,7 +16,7 @@ from muybridge.models.video_base import VideoForClassification, VideoPreTrainedM
 
 
 class C3DStage(GradientCheckpointingLayer):
-    """Convolutions of one width, and a pooling: of space alone in the first stage, padded by a pixel in the last."""
+    """Convolutions of one width, and a pooling: of space alone in the first stage, perhaps padded in the last."""
 
     def __init__(self, config: C3DConfig, index: int) -> None:
         super().__init__()
@@ -24,10 +24,13 @@ class C3DStage(GradientCheckpointingLayer):
         in_channels = config.hidden_sizes[index - 1] if index else config.num_channels
         layers: list[nn.Module] = []
         for _ in range(config.depths[index]):
-            layers += [nn.Conv3d(in_channels, channels, kernel_size=3, padding=1), nn.ReLU(inplace=True)]
+            layers.append(nn.Conv3d(in_channels, channels, kernel_size=3, padding=1))
+            if config.has_batch_norm:
+                layers.append(nn.BatchNorm3d(channels))
+            layers.append(nn.ReLU(inplace=True))
             in_channels = channels
         frames = 2 if index else 1
-        margin = 1 if index == len(config.depths) - 1 else 0
+        margin = 1 if index == len(config.depths) - 1 and config.is_last_pooling_padded else 0
         layers.append(nn.MaxPool3d(kernel_size=(frames, 2, 2), stride=(frames, 2, 2), padding=(0, margin, margin)))
         self.layers = nn.Sequential(*layers)
 
