@@ -1,0 +1,81 @@
+"""Weights of Caffe's model zoo, as `.caffemodel` files.
+
+Their pixels lie in [0, 255], in the order blue, green, red, less a mean. Where that was a whole image, the processor
+subtracts its mean colour.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from muybridge.conversion.sources import Renames, Source
+from muybridge.models.alexnet import AlexNetConfig
+from muybridge.models.googlenet import GoogLeNetConfig
+
+Colour = tuple[float, float, float]  # blue, green, red
+
+PLAIN_RENAMES: Renames = [
+    (r"^\w+\.conv\d\.(conv\d(?:_\d)?)\.layers\.convolution\.", r"\1."),
+    (r"^\w+\.(fc[67])\.0\.", r"\1."),
+    (r"^classifier\.", "fc8."),
+]
+GOOGLENET_RENAMES: Renames = [
+    (r"^classifier\.", "loss3/classifier."),
+    (r"^auxiliary_heads\.inception4a\.", "loss1/"),
+    (r"^auxiliary_heads\.inception4d\.", "loss2/"),
+    (r"^(loss\d)/convolution\.layers\.convolution\.", r"\1/conv."),
+    (r"^(loss\d)/fully_connected\.0\.", r"\1/fc."),
+    (r"^googlenet\.conv1\.conv1\.layers\.convolution\.", "conv1/7x7_s2."),
+    (r"^googlenet\.conv2\.reduce2\.layers\.convolution\.", "conv2/3x3_reduce."),
+    (r"^googlenet\.conv2\.conv2\.layers\.convolution\.", "conv2/3x3."),
+    (r"^googlenet\.inception(\d\w)\.", r"inception_\1/"),
+    (r"/branch_1x1\.convolution\.", "/1x1."),
+    (r"/branch_(\dx\d)\.0\.convolution\.", r"/\1_reduce."),
+    (r"/branch_(\dx\d)\.1\.convolution\.", r"/\1."),
+    (r"/branch_pooled\.1\.convolution\.", "/pool_proj."),
+]
+
+# Caffe's own networks saw pictures of any shape squeezed to a square.
+SQUARE = {"size": {"height": 256, "width": 256}}
+MEAN_OF_CAFFE = (104.0069879317889, 116.66876761696767, 122.6789143406786)
+MEAN_OF_CNN_M = (102.717, 115.7726, 123.5094)
+MEAN_OF_VGG = (103.939, 116.779, 123.68)
+
+
+def pixels(mean: Colour) -> dict[str, Any]:
+    return {"rescale_factor": 1.0, "image_mean": list(mean), "image_std": [1.0, 1.0, 1.0], "channel_order": "bgr"}
+
+
+def plain(name: str, architecture: str, fields: Mapping[str, Any], processor: Mapping[str, Any]) -> Source:
+    return Source(
+        name=f"caffe/{name}",
+        architecture_name=architecture,
+        fields=fields,
+        renames=PLAIN_RENAMES,
+        classifier="fc8.weight",
+        processor=processor,
+    )
+
+
+def find_auxiliary_heads(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
+    """A network that was cut down to what tests need lacks them."""
+    return {"has_auxiliary_heads": "loss1/classifier.weight" in state_dict}
+
+
+SOURCES = [
+    plain("alexnet", "alexnet", AlexNetConfig.PRESETS["caffe"], pixels(MEAN_OF_CAFFE) | SQUARE),
+    plain("caffenet", "alexnet", AlexNetConfig.PRESETS["caffenet"], pixels(MEAN_OF_CAFFE) | SQUARE),
+    plain("cnn_m_2048", "cnn_m", {}, pixels(MEAN_OF_CNN_M)),
+    plain("vgg16", "vgg", {}, pixels(MEAN_OF_VGG)),
+    plain("vgg19", "vgg", {"depths": (2, 2, 4, 4, 4)}, pixels(MEAN_OF_VGG)),
+    Source(
+        name="caffe/googlenet",
+        architecture_name="googlenet",
+        fields=GoogLeNetConfig.PRESETS["2014"],
+        renames=GOOGLENET_RENAMES,
+        classifier="loss3/classifier.weight",
+        processor=pixels((104.0, 117.0, 123.0)) | SQUARE,
+        infer=find_auxiliary_heads,
+    ),
+]
