@@ -95,7 +95,7 @@ class Protocol:
     num_clips: int = 1
     num_crops: int = 1
     aggregation: Literal["softmax", "logits"] = "softmax"
-    sampling: Literal["uniform", "dense", "segments"] | None = None
+    sampling: Literal["uniform", "dense", "segments", "strided"] | None = None
     num_frames: int | None = None
     frame_stride: int | float | None = None
     fps: int | float | None = None
@@ -109,8 +109,10 @@ class Protocol:
             raise ValueError(f"num_crops is {self.num_crops}; it must be 1, 3, 5 or 10")
         if self.aggregation not in ("softmax", "logits"):
             raise ValueError(f"aggregation is {self.aggregation!r}; it must be 'softmax' or 'logits'")
-        if self.sampling not in (None, "uniform", "dense", "segments"):
-            raise ValueError(f"sampling is {self.sampling!r}; it must be 'uniform', 'dense', 'segments' or None")
+        if self.sampling not in (None, "uniform", "dense", "segments", "strided"):
+            raise ValueError(
+                f"sampling is {self.sampling!r}; it must be 'uniform', 'dense', 'segments', 'strided' or None"
+            )
         for name in ("num_frames", "frame_stride", "fps", "short_side", "crop_size"):
             value = getattr(self, name)
             if value is not None and value <= 0:

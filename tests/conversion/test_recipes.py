@@ -38,6 +38,7 @@ HOSTS = {
     "davidea": "imagelab.ing.unimore.it",
     "deepmind": "github.com",
     "hassony2": "github.com",
+    "keras": "github.com",
     "piergiaj": "github.com",
 }
 RECIPES = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.toml"))}

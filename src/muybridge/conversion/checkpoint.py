@@ -31,7 +31,7 @@ def convert_file(
     refuse_existing(Path(folder))
     read = read_weights(weights)
     model = convert(source, read.state_dict, labels=labels or read.labels, fields=read.fields)
-    processor = known.architecture.processor(**known.processor)
+    processor = known.make_processor(model.config)
     command = f"muybridge convert {source} {Path(weights).name} {Path(folder).name}"
     return save_checkpoint(
         folder,

@@ -7,7 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from muybridge.conversion import davidea, deepmind, hassony2, kenshohara, piergiaj, torchvision, torchvision_images
+from muybridge.conversion import (
+    davidea,
+    deepmind,
+    hassony2,
+    kenshohara,
+    keras,
+    piergiaj,
+    torchvision,
+    torchvision_images,
+)
 from muybridge.conversion.errors import ConversionError
 from muybridge.conversion.labels import read_labels
 from muybridge.conversion.sources import Source
@@ -16,7 +25,7 @@ from muybridge.models.base import NetworkForClassification
 
 SOURCES: dict[str, Source] = {
     source.name: source
-    for module in (torchvision, torchvision_images, kenshohara, davidea, deepmind, piergiaj, hassony2)
+    for module in (torchvision, torchvision_images, kenshohara, davidea, deepmind, piergiaj, hassony2, keras)
     for source in module.SOURCES
 }
 

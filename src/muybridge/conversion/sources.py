@@ -11,6 +11,7 @@ from muybridge.conversion.recipe import Recipe, load_recipe
 from muybridge.models import Architecture
 from muybridge.models.base import NetworkConfig
 from muybridge.models.registry import get_architecture
+from muybridge.processing import ImageProcessor, VideoProcessor
 
 Renames = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 
@@ -34,8 +35,8 @@ class Source:
     `fields` are the config fields of our network, `infer` those that only the tensors tell. `renames` are regular
     expressions and their replacements that, applied in turn, make the project's name of a tensor from ours.
     `classifier` is the project's tensor with one row a label. `protocol` is how the project measured what it says of
-    its weights, `processor` what differs from the architecture's processor. `adapt` gives the tensors, under the
-    project's names, the shapes that ours have.
+    its weights, `processor` what differs from the architecture's processor, and `processor_of` what of that the network
+    tells. `adapt` gives the tensors, under the project's names, the shapes that ours have.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Source:
     classifier: str
     protocol: Mapping[str, Any] | None = None
     processor: Mapping[str, Any] = field(default_factory=dict)
+    processor_of: Callable[[NetworkConfig], dict[str, Any]] | None = None
     infer: Callable[[Mapping[str, Tensor]], dict[str, Any]] | None = None
     adapt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
 
@@ -60,6 +62,10 @@ class Source:
     def is_published(self, num_labels: int) -> bool:
         """Whether weights with so many labels can be the published ones: others were trained on something else."""
         return num_labels == self.recipe.num_labels
+
+    def make_processor(self, config: NetworkConfig) -> ImageProcessor | VideoProcessor:
+        """The processor of a network with this config."""
+        return self.architecture.processor(**self.processor, **(self.processor_of(config) if self.processor_of else {}))
 
     def original_name(self, name: str) -> str:
         """The project's name for our tensor `name`."""

@@ -114,5 +114,17 @@ def as_labels(key: str, value: Any) -> list[str]:
     )
 
 
+def read_keras(path: Path) -> Weights:
+    from muybridge.conversion.keras import read_keras as read  # which needs the networks, and this module
+
+    return read(path)
+
+
 # What reads files of other formats, by the end of their name.
-READERS: dict[str, Callable[[Path], Weights]] = {".index": read_tensorflow, ".safetensors": read_safetensors}
+READERS: dict[str, Callable[[Path], Weights]] = {
+    ".h5": read_keras,
+    ".hdf5": read_keras,
+    ".index": read_tensorflow,
+    ".keras": read_keras,
+    ".safetensors": read_safetensors,
+}

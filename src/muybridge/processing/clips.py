@@ -55,7 +55,11 @@ def choose_clips(
     if settings.sampling == "uniform":
         return interleaved_clips(total, settings.num_frames, settings.num_clips)
     if settings.num_clips != 1:
-        raise ValueError(f"num_clips is {settings.num_clips}; sampling 'segments' makes one clip of the whole video")
+        raise ValueError(
+            f"num_clips is {settings.num_clips}; sampling {settings.sampling!r} makes one clip of the whole video"
+        )
+    if settings.sampling == "strided":
+        return [sampling.strided(total=total, num_frames=settings.num_frames)]
     return [sampling.segments(total=total, num_segments=settings.num_frames)]
 
 

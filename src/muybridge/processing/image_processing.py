@@ -19,6 +19,7 @@ from muybridge.processing.steps import cropped, prepared, shape_of_views, write_
 class ImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
     """Our arguments beside transformers'; they mean what they mean for videos (`VideoProcessorKwargs`)."""
 
+    antialias: bool
     num_crops: int
     channel_order: Literal["rgb", "bgr"]
 
@@ -41,6 +42,7 @@ class ImageProcessor(CheckedProcessor):
     do_resize = True
     size: Mapping[str, int] = {"shortest_edge": 256}
     resample = Resampling.BILINEAR
+    antialias = True
     do_center_crop = True
     crop_size: Mapping[str, int] = {"height": 224, "width": 224}
     num_crops = 1

@@ -18,7 +18,8 @@ def prepared(frames: Tensor, settings: SimpleNamespace) -> Tensor:
     if settings.do_rescale:
         inputs.check_range(frames)
     if settings.do_resize:
-        frames = functional.resize(frames, target_size(settings.size), interpolation_of(settings.resample))
+        interpolation = interpolation_of(settings.resample)
+        frames = functional.resize(frames, target_size(settings.size), interpolation, antialias=settings.antialias)
     return frames
 
 

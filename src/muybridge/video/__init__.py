@@ -18,6 +18,7 @@ from muybridge.video.sampling import (
     regular_clips,
     regular_clips_at_times,
     segments,
+    strided,
     uniform,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "regular_clips",
     "regular_clips_at_times",
     "segments",
+    "strided",
     "uniform",
 ]

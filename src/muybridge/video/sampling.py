@@ -22,6 +22,12 @@ def uniform(*, total: int, num_frames: int) -> Clip:
     return Clip.held(positions * total // num_frames if total >= num_frames else positions, total)
 
 
+def strided(*, total: int, num_frames: int) -> Clip:
+    """Every `total // num_frames`-th frame, or every one of a shorter video, from the first on."""
+    _check_counts(total=total, num_frames=num_frames)
+    return Clip.held(np.arange(num_frames) * max(total // num_frames, 1), total)
+
+
 def dense(*, total: int, num_frames: int, stride: float = 1, start: int | None = None) -> Clip:
     """Frames `stride` apart from `start` on; without a start, in the middle of the video."""
     _check_counts(total=total, num_frames=num_frames)
