@@ -9,7 +9,7 @@ __all__: list[str] = []
 
 register_foreign(
     ForeignImageArchitecture(
-        title="ResNet (of transformers)",
+        title="ResNet",
         config=ResNetConfig,
         model=ResNetModel,
         classifier=ResNetForImageClassification,
