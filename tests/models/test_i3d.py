@@ -196,7 +196,7 @@ def test_flow_of_frames_that_are_resized_is_as_much_longer_or_shorter():
 
 def test_a_file_of_video_is_refused_where_flow_is_asked_for(tmp_path):
     write_clip(tmp_path / "clip.mp4", moving_square(num_frames=4, height=32, width=32))
-    with pytest.raises(ValueError, match="does not compute it: compute the flow between the frames first"):
+    with pytest.raises(ValueError, match="does not compute it: compute the flow between its frames first"):
         I3DVideoProcessor(flow_bound=20.0)(str(tmp_path / "clip.mp4"))
 
 

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
 
 from muybridge import inflate
-from muybridge.models.c3d import C3DForVideoClassification
+from muybridge.models.c3d import C3DConfig, C3DForVideoClassification
 from muybridge.models.googlenet import GoogLeNetConfig, GoogLeNetForImageClassification
 from muybridge.models.i3d import I3DForVideoClassification
 from muybridge.models.vgg import VGGConfig, VGGForImageClassification
@@ -256,3 +256,16 @@ def test_what_cannot_be_inflated_is_told_what_can():
 def test_a_network_that_its_video_form_does_not_have_is_refused_by_the_field(model, message):
     with pytest.raises(ValueError, match=message):
         inflate(model())
+
+
+@pytest.mark.parametrize("is_padded", [True, False])
+def test_a_c3d_runs_on_the_smallest_clip_that_its_config_takes(is_padded):
+    fields = {"depths": (1, 1, 1), "hidden_sizes": (4, 4, 4), "fully_connected_size": 8}
+    fields |= {"num_frames": 4, "image_size": 4 if is_padded else 8, "is_last_pooling_padded": is_padded}
+    model = C3DForVideoClassification(C3DConfig(**fields, has_batch_norm=True)).eval()
+    assert model(torch.randn(1, *model.config.input_shape())).logits.isfinite().all()
+    for name in ("num_frames", "image_size"):
+        with pytest.raises(
+            Exception, match=f"vanish in 3 poolings; use num_frames ≥ 4 and image_size ≥ {fields['image_size']}"
+        ):
+            C3DConfig(**{**fields, name: fields[name] - 1})

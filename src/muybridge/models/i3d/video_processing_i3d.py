@@ -54,8 +54,8 @@ def as_flow(video: VideoSource | Tensor) -> Tensor:
     """Flow (T, 2, H, W) that was handed in as such; it is not computed here."""
     if not isinstance(video, Tensor):
         raise ValueError(
-            f"{type(video).__name__} was given to a processor of optical flow, which does not compute it: compute the "
-            "flow between the frames first, and pass floats (T, 2, H, W) in pixels"
+            f"a video ({type(video).__name__}) was given to a processor of optical flow, which does not compute it: "
+            "compute the flow between its frames first, and pass floats (T, 2, H, W) in pixels"
         )
     if video.shape[-3] != 2 or not video.is_floating_point():
         raise ValueError(
