@@ -1,0 +1,252 @@
+"""Ensembles: several video classifiers, whose probabilities are averaged, as one.
+
+Shapes: B videos, V views of each, M members, T frames, C channels, H×W pixels, L labels.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AutoModelForVideoClassification, PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention
+from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+from transformers.utils.generic import can_return_tuple
+
+from muybridge.models.ensemble.configuration_ensemble import EnsembleConfig, check_labels
+from muybridge.models.ensemble.video_processing_ensemble import EnsembleVideoProcessor
+from muybridge.models.video_base import VideoForClassification, VideoPreTrainedModel
+from muybridge.processing import VideoProcessor
+
+
+def side_of(config: PreTrainedConfig) -> int | None:
+    """The side of the frames that a member takes, where its config tells."""
+    size = getattr(config, "image_size", None)
+    return size[0] if isinstance(size, list | tuple) else size
+
+
+def choose_frames(videos: Tensor, num_frames: int | None) -> Tensor:
+    """`num_frames` of the frames, evenly: frame k is `k × T // num_frames`."""
+    given = videos.shape[1]
+    if num_frames is None or num_frames == given:
+        return videos
+    return videos[:, torch.arange(num_frames, device=videos.device) * given // num_frames]
+
+
+def resize_frames(videos: Tensor, side: int | None) -> Tensor:
+    """Frames of `side`×`side`, antialiased."""
+    if side is None or tuple(videos.shape[-2:]) == (side, side):
+        return videos
+    resized = F.interpolate(videos.flatten(0, 1).float(), size=(side, side), mode="bilinear", antialias=True)
+    return resized.unflatten(0, tuple(videos.shape[:2])).to(videos.dtype)
+
+
+class EnsembleMember(nn.Module):
+    """One classifier: the ensemble's videos (B, T, C, H, W) → the logarithms of its probabilities (B, L)."""
+
+    def __init__(self, config: EnsembleConfig, index: int) -> None:
+        super().__init__()
+        member, member_config = config.members[index], config.member_configs()[index]
+        self.network = AutoModelForVideoClassification.from_config(member_config)
+        self.num_frames = getattr(member_config, "num_frames", None)
+        self.side = side_of(member_config)
+        self.is_flipped = member.get("channel_order", "rgb") == "bgr"
+        given = [list(config.image_mean), list(config.image_std)]
+        if self.is_flipped:
+            given = [values[::-1] for values in given]
+        wanted = [list(member.get(name) or own) for name, own in zip(("image_mean", "image_std"), given, strict=True)]
+        self.numbers = None if given == wanted else renormalization(*given, *wanted)
+        self.has_softmax = config.has_softmax
+
+    def prepare(self, videos: Tensor) -> Tensor:
+        """The videos as this member takes them: the very same where nothing differs."""
+        videos = resize_frames(choose_frames(videos, self.num_frames), self.side)
+        if self.is_flipped:
+            videos = videos.flip(2)
+        if self.numbers is None:
+            return videos
+        scale, shift = (torch.tensor(values, device=videos.device).view(-1, 1, 1) for values in self.numbers)
+        return (videos * scale + shift).to(videos.dtype)
+
+    def forward(self, videos: Tensor) -> Tensor:
+        logits = self.network(self.prepare(videos), return_dict=True).logits.float()
+        return logits.log_softmax(dim=-1) if self.has_softmax else logits
+
+
+def renormalization(
+    mean: Sequence[float], std: Sequence[float], new_mean: Sequence[float], new_std: Sequence[float]
+) -> tuple[list[float], list[float]]:
+    """By what pixels of one normalisation are multiplied, and what is added, to have those of another."""
+    scale = [old / new for old, new in zip(std, new_std, strict=True)]
+    shift = [(old - new) / spread for old, new, spread in zip(mean, new_mean, new_std, strict=True)]
+    return scale, shift
+
+
+class MeanOfProbabilities(nn.Module):
+    """The logarithm of the members' mean probability, (B, M·L) → (B, L); or the mean of their scores."""
+
+    def __init__(self, num_members: int, has_softmax: bool) -> None:
+        super().__init__()
+        self.num_members = num_members
+        self.has_softmax = has_softmax
+
+    def forward(self, scores: Tensor) -> Tensor:
+        of_members = scores.float().unflatten(-1, (self.num_members, -1))  # (B, M, L)
+        if not self.has_softmax:
+            return of_members.mean(dim=-2)
+        return of_members.logsumexp(dim=-2) - math.log(self.num_members)
+
+
+class EnsemblePreTrainedModel(VideoPreTrainedModel):
+    config: EnsembleConfig
+    base_model_prefix = "ensemble"
+
+
+class EnsembleModel(EnsemblePreTrainedModel):
+    """The members, each a stage: (B, T, C, H, W) → pooler_output (B, D), the logarithms of all their probabilities.
+
+    `last_hidden_state` is the same. Members run one after the other on the same videos.
+    """
+
+    def __init__(self, config: EnsembleConfig) -> None:
+        super().__init__(config)
+        self.members = nn.ModuleList(EnsembleMember(config, index) for index in range(len(config.members)))
+        self.post_init()
+
+    def get_stages(self) -> list[nn.Module]:
+        return list(self.members)
+
+    @can_return_tuple
+    def forward(
+        self, pixel_values_videos: Tensor, output_hidden_states: bool | None = None
+    ) -> BaseModelOutputWithPoolingAndNoAttention:
+        self.check_input(pixel_values_videos)
+        scores = tuple(member(pixel_values_videos) for member in self.members)
+        joined = torch.cat(scores, dim=-1)
+        return BaseModelOutputWithPoolingAndNoAttention(
+            last_hidden_state=joined,
+            pooler_output=joined,
+            hidden_states=scores if self.keeps_hidden_states(output_hidden_states) else None,
+        )
+
+
+class EnsembleForVideoClassification(EnsemblePreTrainedModel, VideoForClassification):
+    """Softmax of the logits is the mean of the members' probabilities.
+
+    With `fusion="mean"` there is no classifier beside the members': `get_classifier` gives the average, which has no
+    weights, and training trains the members. `reset_classifier` makes it `fusion="linear"`: the members stay as they
+    are, labels and all, and a new linear classifier for the new labels sees the logarithms of their probabilities.
+    """
+
+    trunk_class = EnsembleModel
+
+    def __init__(self, config: EnsembleConfig) -> None:
+        super().__init__(config)
+        if config.fusion == "mean":
+            self.classifier = MeanOfProbabilities(  # type: ignore[assignment]  # every other network has a linear one
+                len(config.members), config.has_softmax
+            )
+
+    def score(self, features: Tensor) -> Tensor:
+        if isinstance(self.classifier, nn.Linear):
+            features = features.to(self.classifier.weight.dtype)
+        return super().score(features)
+
+    def reset_classifier(self, labels: int | Sequence[str]) -> None:
+        if not isinstance(self.classifier, nn.Linear):
+            self.config.fusion = "linear"
+            self.classifier = nn.Linear(self.config.default_hidden_size(), 1, device=self.device, dtype=self.dtype)
+        super().reset_classifier(labels)
+
+    @classmethod
+    def from_members(
+        cls,
+        members: Mapping[str, str | Path | PreTrainedModel],
+        *,
+        processors: Mapping[str, VideoProcessor] | None = None,
+        **fields: Any,
+    ) -> Self:
+        """The ensemble of classifiers in memory, or in folders or on the Hub, under names.
+
+        A folder's processor says how its member's pixels are normalised, and `processors` says it of others; a network
+        in memory without one takes the ensemble's. `fields` are those of the config. What they leave out is: as many
+        and as large frames as any member takes, and the numbers of the first one's processor.
+        """
+        networks = {name: load_member(member) for name, member in members.items()}
+        found = {name: load_processor(name, member) for name, member in members.items()}
+        numbers = {name: pixel_numbers(each) for name, each in {**found, **(processors or {})}.items() if each}
+        config = cls.config_class(**{**shared_fields(networks, numbers), **fields})
+        model = cls(config)
+        for member, network in zip(model.base_model.members, networks.values(), strict=True):
+            member.network = network
+        return model
+
+    def make_processor(self) -> VideoProcessor:
+        """The processor that this ensemble takes videos from."""
+        side = self.config.image_size
+        return EnsembleVideoProcessor(
+            num_frames=self.config.num_frames,
+            size={"shortest_edge": side},
+            crop_size={"height": side, "width": side},
+            image_mean=list(self.config.image_mean),
+            image_std=list(self.config.image_std),
+        )
+
+
+def load_member(member: str | Path | PreTrainedModel) -> PreTrainedModel:
+    if isinstance(member, PreTrainedModel):
+        return member
+    return AutoModelForVideoClassification.from_pretrained(member, dtype=torch.float32)
+
+
+def load_processor(name: str, member: str | Path | PreTrainedModel) -> VideoProcessor | None:
+    if isinstance(member, PreTrainedModel):
+        return None
+    try:
+        return AutoVideoProcessor.from_pretrained(member)
+    except (OSError, ValueError, ImportError) as error:
+        raise ValueError(
+            f"{name}: {member} has no video processor that tells how its pixels are normalised; load the network, and "
+            f"pass it with processors={{{name!r}: …}}"
+        ) from error
+
+
+def pixel_numbers(processor: VideoProcessor) -> dict[str, Any]:
+    """A member's numbers for pixels in [0, 1], as its processor has them."""
+    largest = 255 * processor.rescale_factor if processor.do_rescale else 255.0
+    num_channels = len(processor.image_mean)
+    mean = processor.image_mean if processor.do_normalize else [0.0] * num_channels
+    std = processor.image_std if processor.do_normalize else [1.0] * num_channels
+    return {
+        "image_mean": [value / largest for value in mean],
+        "image_std": [value / largest for value in std],
+        "channel_order": getattr(processor, "channel_order", "rgb"),
+    }
+
+
+def shared_fields(networks: Mapping[str, PreTrainedModel], numbers: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The fields of an ensemble of these networks."""
+    if not networks:
+        raise ValueError("there are no members; an ensemble needs one or more")
+    configs = {name: network.config for name, network in networks.items()}
+    first, config = next(iter(configs.items()))
+    for name, other in configs.items():
+        check_labels(first, config.id2label, name, other.id2label)
+    fields: dict[str, Any] = {
+        "members": [{"name": name, "config": each, **numbers.get(name, {})} for name, each in configs.items()],
+        "id2label": dict(config.id2label),
+        "label2id": {label: index for index, label in config.id2label.items()},
+        "num_channels": getattr(config, "num_channels", 3),
+    }
+    frames = [each.num_frames for each in configs.values() if getattr(each, "num_frames", None)]
+    sides = [side for each in configs.values() if (side := side_of(each))]
+    fields |= {"num_frames": max(frames)} if frames else {}
+    fields |= {"image_size": max(sides)} if sides else {}
+    if first in numbers:
+        own = numbers[first]
+        is_flipped = own["channel_order"] == "bgr"
+        fields |= {name: own[name][::-1] if is_flipped else own[name] for name in ("image_mean", "image_std")}
+    return fields
