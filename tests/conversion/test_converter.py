@@ -8,12 +8,12 @@ from muybridge.conversion import SOURCES, ConversionError, convert
 # Networks of a hundred million parameters, whose layout alone is compared; the goldens of two like them are here.
 ALIKE = [f"torchvision/vgg{name}" for name in ("11", "13", "13_bn", "16_bn", "19", "19_bn")]
 # Every source that a golden was recorded for; the file of the last one has no shortcuts with parameters. Those whose
-# original runs on TensorFlow have other tests (test_tensorflow.py, test_keras.py).
+# original runs on TensorFlow or Caffe have other tests (test_tensorflow.py, test_keras.py, test_caffe.py).
 GOLDENS = {
     **{
         source.replace("/", "_"): source
         for source in SOURCES
-        if not source.startswith(("deepmind/", "keras/")) and source not in ALIKE
+        if not source.startswith(("caffe/", "deepmind/", "keras/")) and source not in ALIKE
     },
     "kenshohara_r3d_18_padding": "kenshohara/r3d_18",
 }

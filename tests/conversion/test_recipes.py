@@ -33,6 +33,8 @@ KEYS = [
 ]
 OPTIONAL_KEYS = {"size_mebibytes", "sha256_prefix", "labels", "gflops", "results"}
 HOSTS = {
+    "caffe": "dl.caffe.berkeleyvision.org",
+    **dict.fromkeys(("caffe/cnn_m_2048", "caffe/vgg16", "caffe/vgg19"), "www.robots.ox.ac.uk"),
     "torchvision": "download.pytorch.org",
     "kenshohara": "drive.google.com",
     "davidea": "imagelab.ing.unimore.it",
@@ -69,7 +71,8 @@ def test_texts_are_not_empty(recipe: dict[str, Any]):
 def test_address_is_the_publishers(recipe: dict[str, Any]):
     address = urlparse(recipe["address"])
     assert address.scheme in ("http", "https")
-    assert address.hostname == HOSTS[recipe["source"].split("/")[0]]
+    project = recipe["source"].split("/")[0]
+    assert address.hostname == HOSTS.get(recipe["source"], HOSTS[project])
 
 
 @each_recipe
@@ -124,7 +127,7 @@ def test_sha256_prefix_stands_in_the_file_name(recipe: dict[str, Any]):
 def test_paper_is_cited(recipe: dict[str, Any]):
     paper = recipe["paper"]
     assert list(paper) == ["title", "authors", "year", "url"]
-    assert paper["url"].startswith("https://arxiv.org/abs/")
+    assert paper["url"].startswith(("https://arxiv.org/abs/", "https://papers.nips.cc/paper/"))
     assert f"title = {{{paper['title']}}}" in recipe["citation"]
     assert f"year = {{{paper['year']}}}" in recipe["citation"]
     assert recipe["citation"].count("{") == recipe["citation"].count("}")

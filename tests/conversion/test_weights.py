@@ -126,7 +126,5 @@ def test_labels_that_repeat_are_refused(tmp_path):
 
 
 def test_unknown_labels_list_the_known_data_sets():
-    with pytest.raises(
-        ConversionError, match=r"'?nothing'? is neither a file nor a known data set.*hmdb51, imagenet"
-    ):
+    with pytest.raises(ConversionError, match=r"'?nothing'? is neither a file nor a known data set.*hmdb51, imagenet"):
         read_labels("nothing")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from muybridge.conversion import (
+    caffe,
     davidea,
     deepmind,
     hassony2,
@@ -25,7 +26,7 @@ from muybridge.models.base import NetworkForClassification
 
 SOURCES: dict[str, Source] = {
     source.name: source
-    for module in (torchvision, torchvision_images, kenshohara, davidea, deepmind, piergiaj, hassony2, keras)
+    for module in (torchvision, torchvision_images, kenshohara, davidea, deepmind, piergiaj, hassony2, keras, caffe)
     for source in module.SOURCES
 }
 

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from muybridge.conversion.caffemodel import read_caffemodel
 from muybridge.conversion.errors import ConversionError
 from muybridge.conversion.tensorflow import read_checkpoint
 
@@ -73,6 +74,10 @@ def read_safetensors(path: Path) -> Weights:
     return as_weights(path, content | labels)
 
 
+def read_caffe(path: Path) -> Weights:
+    return as_weights(path, read_caffemodel(path))
+
+
 def read_tensorflow(path: Path) -> Weights:
     return as_weights(path, read_checkpoint(path))
 
@@ -122,6 +127,7 @@ def read_keras(path: Path) -> Weights:
 
 # What reads files of other formats, by the end of their name.
 READERS: dict[str, Callable[[Path], Weights]] = {
+    ".caffemodel": read_caffe,
     ".h5": read_keras,
     ".hdf5": read_keras,
     ".index": read_tensorflow,
