@@ -150,7 +150,7 @@ class GoogLeNetModel(GoogLeNetPreTrainedModel):
     def forward(
         self, pixel_values: Tensor, output_hidden_states: bool | None = None
     ) -> BaseModelOutputWithPoolingAndNoAttention:
-        self.check_places(pixel_values, places=1)
+        self.check_side(pixel_values, self.smallest_side)
         hidden_states = self.run(pixel_values)
         return BaseModelOutputWithPoolingAndNoAttention(
             last_hidden_state=hidden_states[-1],
@@ -170,8 +170,8 @@ class GoogLeNetModel(GoogLeNetPreTrainedModel):
         return tuple(hidden_states)
 
     def get_feature_map(self, pixel_values: Tensor) -> Tensor:
-        self.check_places(pixel_values, places=self.config.grid)
-        features = F.avg_pool2d(self.run(pixel_values)[-1], self.config.grid, stride=1)
+        self.check_side(pixel_values, self.smallest_side_of_map)
+        features = F.avg_pool2d(self.run(pixel_values)[-1], self.grid, stride=1)
         return features.permute(0, 2, 3, 1)
 
 

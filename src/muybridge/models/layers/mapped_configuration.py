@@ -19,6 +19,11 @@ class MappedConfig(WithPresets, ImageConfig):
         """The side of the map that the classifier, and what is fully connected before it, are made for."""
         return self.map_side(self.image_size)
 
+    @property
+    def least_places(self) -> int:
+        """The side of the smallest map that a forward pass works on."""
+        return 1
+
     def smallest_side(self, places: int) -> int:
         """The side of the smallest image of which the last stage gives a map of `places`×`places`."""
         side = 1

@@ -110,7 +110,7 @@ class PlainModel(PlainPreTrainedModel):
     def forward(
         self, pixel_values: Tensor, output_hidden_states: bool | None = None, output_switches: bool = False
     ) -> PlainModelOutput:
-        self.check_places(pixel_values, places=1 if self.config.pooled_size else self.config.grid)
+        self.check_side(pixel_values, self.smallest_side)
         hidden, hidden_states, switches = pixel_values, [], []
         for name in self.convolution_names:
             stage = self.get_submodule(name)
@@ -131,10 +131,10 @@ class PlainModel(PlainPreTrainedModel):
 
     def connected_input(self, hidden: Tensor) -> Tensor:
         """What the first fully connected layer takes: (B, F), or (B, h, w, F) of a larger image."""
-        grid = self.config.grid
         if self.config.pooled_size:
-            hidden = F.adaptive_avg_pool2d(hidden, grid)
-        return hidden.flatten(1) if hidden.shape[-2:] == (grid, grid) else windows(hidden, grid)
+            hidden = F.adaptive_avg_pool2d(hidden, self.grid)
+        is_one_place = hidden.shape[-2:] == (self.grid, self.grid)
+        return hidden.flatten(1) if is_one_place else windows(hidden, self.grid)
 
     def run_fully_connected(self, hidden: Tensor) -> list[Tensor]:
         """What each of the fully connected layers gives."""
@@ -145,11 +145,11 @@ class PlainModel(PlainPreTrainedModel):
         return outputs
 
     def get_feature_map(self, pixel_values: Tensor) -> Tensor:
-        self.check_places(pixel_values, places=self.config.grid)
+        self.check_side(pixel_values, self.smallest_side_of_map)
         hidden = pixel_values
         for name in self.convolution_names:
             hidden = self.get_submodule(name)(hidden)
-        return self.run_fully_connected(windows(hidden, self.config.grid))[-1]
+        return self.run_fully_connected(windows(hidden, self.grid))[-1]
 
 
 class PlainForImageClassification(PlainPreTrainedModel, MappedForImageClassification):

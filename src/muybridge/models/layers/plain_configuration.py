@@ -79,6 +79,10 @@ class PlainConfig(MappedConfig):
     def grid(self) -> int:
         return self.pooled_size or super().grid
 
+    @property
+    def least_places(self) -> int:
+        return 1 if self.pooled_size else self.grid
+
     def map_side(self, side: int) -> int:
         for index, depth in enumerate(self.depths):
             for _ in range(depth):

@@ -14,11 +14,17 @@ class MappedTrunk(ImagePreTrainedModel):
 
     config: MappedConfig
 
-    def check_places(self, pixel_values: Tensor, places: int) -> None:
-        """Refuses images of which the last stage gives fewer than `places`×`places`."""
+    def __init__(self, config: MappedConfig) -> None:
+        super().__init__(config)
+        # Reckoned once, as torch.compile would follow every step of it.
+        self.grid = config.grid
+        self.smallest_side = config.smallest_side(config.least_places)
+        self.smallest_side_of_map = config.smallest_side(config.grid)
+
+    def check_side(self, pixel_values: Tensor, smallest: int) -> None:
+        """Refuses images with a side below `smallest`."""
         self.check_input(pixel_values)
         height, width = pixel_values.shape[-2:]
-        smallest = self.config.smallest_side(places)
         if min(height, width) < smallest:
             raise ValueError(
                 f"the images are {height}×{width}; this {type(self).__name__} takes {smallest}×{smallest} or larger"
