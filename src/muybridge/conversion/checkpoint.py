@@ -69,8 +69,7 @@ def card_facts(source: Source, command: str, name: str, *, is_published: bool) -
     return CardFacts(
         title=recipe.title,
         name=name,
-        summary=f"The weights that {source.name.partition('/')[0]} publishes as {recipe.file_name} at "
-        f"<{recipe.address}>, converted tensor by tensor.",
+        summary=f"The weights published as {recipe.file_name} at <{recipe.address}>, converted tensor by tensor.",
         licence=recipe.licence,
         command=recipe.command.strip(),
         papers=[recipe.get_paper()],
