@@ -94,6 +94,21 @@ def test_real_video_measures_every_way_on_both_sets_and_trains_nothing_twice(vid
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")} == weights
 
 
+def test_the_comparison_measures_every_network_on_both_tasks_and_trains_nothing_twice(tmp_path, monkeypatch):
+    table = run("compare_classics.py", "--quick", "--output", tmp_path).splitlines()[-13:]
+    found = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert [line.split("  ")[0] for line in table[1:]] == list(found)
+    assert {"single frame", "slow fusion", "LRCN", "R(2+1)D", "I3D"} <= set(found)
+    for numbers in found.values():
+        assert all(0 <= numbers[task]["hits"]["mean"] <= 1 for task in ("motion", "appearance"))
+        assert numbers["parameters"] < 1e6
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
+    monkeypatch.syspath_prepend(EXAMPLES)
+    program = runpy.run_path(str(EXAMPLES / "compare_classics.py"))
+    assert program["Study"](tmp_path, program["QUICK"], 1).results() == found
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()} == written
+
+
 def test_the_readme_lists_every_example():
     for path in EXAMPLES.glob("*.py"):
         assert f"`{path.name}`" in README, path.name

@@ -156,6 +156,21 @@ def real_video_rows(results: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def compare_classics_rows(results: Mapping[str, Any]) -> list[Row]:
+    return [
+        {
+            "network": name,
+            "sees": found["sees"],
+            "motion": mean_and_deviation(found["motion"]["hits"]),
+            "appearance": mean_and_deviation(found["appearance"]["hits"]),
+            "parameters": f"{found['parameters']:,}",
+            "GMACs": f"{found['gmacs']:.3f}",
+            "clips/s": f"{found['clips_per_second']:.0f}",
+        }
+        for name, found in results["results"].items()
+    ]
+
+
 def hub_rows(results: Mapping[str, Any]) -> list[Row]:
     beside, uploads = results["beside"], results["upload_mb_per_second"]
     speeds = {
@@ -193,8 +208,10 @@ def clients_of(count: str) -> str:
     return f"{count} client{'s' * (count != '1')}"
 
 
-def mean_and_deviation(number: Mapping[str, float]) -> str:
-    return f"{number['mean']:.1%} ± {number['deviation']:.1%}"
+def mean_and_deviation(number: Mapping[str, float | None]) -> str:
+    """A share, and how far it deviates over several runs."""
+    shown = f"{number['mean']:.1%}"
+    return shown if number["deviation"] is None else f"{shown} ± {number['deviation']:.1%}"
 
 
 def times(ratio: float | None) -> str:
@@ -211,6 +228,7 @@ MEASURED: dict[str, tuple[str, Callable[[Mapping[str, Any]], list[Row]]]] = {
     "training": ("benchmarks/results/training.json", training_rows),
     "hub": ("benchmarks/results/hub.json", hub_rows),
     "real_video": ("examples/results/real_video.json", real_video_rows),
+    "compare_classics": ("examples/results/compare_classics.json", compare_classics_rows),
 }
 
 
