@@ -9,9 +9,15 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 from torch.testing import assert_close
-from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    ResNetForImageClassification,
+    pipeline,
+)
 
 import muybridge
+from golden import Golden
 from muybridge.cards import CardFacts, parse_card, write_card
 from muybridge.checkpoints import save_checkpoint
 from muybridge.cli import main
@@ -20,6 +26,7 @@ from muybridge.models import ARCHITECTURES, alexnet, cnn_m, googlenet, vgg, zfne
 from muybridge.models.inspection import count_gmacs, count_parameters
 from muybridge.models.layers import LocalResponseNorm, MaxPooling2d
 from muybridge.models.registry import image_architectures
+from muybridge.publishing import PublishingError, check_folder
 
 PLAIN = {name: ARCHITECTURES[name] for name in ("alexnet", "zfnet", "cnn_m", "vgg")}
 CLASSIC = {**PLAIN, "googlenet": ARCHITECTURES["googlenet"]}
@@ -411,6 +418,29 @@ def test_a_converted_resnet_is_one_of_transformers_with_a_processor_that_is_foun
     assert labels[0]["score"] == pytest.approx(expected.item(), abs=1e-5)
     assert main(["info", str(tmp_path / "model")]) == 0
     assert "3×224×224" in capsys.readouterr().out
+
+
+def test_the_command_converts_verifies_and_describes_the_weights_of_a_resnet(tmp_path, capsys):
+    golden = Golden.load("torchvision_resnet18")
+    torch.save(golden.state_dict(), tmp_path / "resnet18.pth")
+    words = ["torchvision/resnet18", str(tmp_path / "resnet18.pth"), str(tmp_path / "model"), "--verify"]
+    assert main(["convert", *words]) == 0
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert names == {"README.md", "config.json", "model.safetensors", "preprocessor_config.json"}
+    model = AutoModelForImageClassification.from_pretrained(tmp_path / "model")
+    assert (type(model), model.config.id2label[207]) == (ResNetForImageClassification, "golden retriever")
+    assert main(["info", str(tmp_path / "model")]) == 0
+    assert "11689512" in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_images_can_be_published(tmp_path):
+    saved(CLASSIC["vgg"], tmp_path / "model")
+    assert check_folder(tmp_path / "model", without=["results"]).task == "image-classification"
+    (tmp_path / "model" / "preprocessor_config.json").unlink()
+    with pytest.raises(
+        PublishingError, match=r"it has no video_preprocessor_config\.json or preprocessor_config\.json"
+    ):
+        check_folder(tmp_path / "model")
 
 
 def test_every_architecture_for_images_is_listed_with_its_size(capsys):
