@@ -81,9 +81,7 @@ def read_zip(path: Path, check: Check) -> KerasNetwork:
         for are_counted in (True, False):
             layers = list(flatten(entries, path, are_counted))
             if all(group in file for layer in layers for group in layer.groups if has_arrays(layer)):
-                arrays = [
-                    [array for group in layer.groups for array in read_variables(file, group)] for layer in layers
-                ]
+                arrays = [read_variables(file, layer, path) for layer in layers]
                 return KerasNetwork(layers, arrays, input_shape_of(description, path), version)
     missing = next(group for layer in layers for group in layer.groups if has_arrays(layer) and group not in file)
     raise ConversionError(f"{path}: its model.weights.h5 has no {missing}; the file is not whole")
@@ -219,19 +217,23 @@ def has_arrays(layer: KerasLayer) -> bool:
     return count_arrays(layer) != (0, 0)
 
 
-def read_variables(file: Any, group: str) -> list[Array]:
-    variables = file.get(group, {})
-    return [np.asarray(variables[name]) for name in sorted(variables, key=int)]
+def read_variables(file: Any, layer: KerasLayer, path: Path) -> list[Array]:
+    """The arrays of a layer in a `.keras` file."""
+    groups = [file.get(group, {}) for group in layer.groups]
+    arrays = [np.asarray(group[name]) for group in groups for name in sorted(group, key=int)]
+    check_number(arrays, sum(count_arrays(layer)), layer.name, path)
+    return arrays
+
+
+def check_number(arrays: Sequence[Array], expected: int, name: str, path: Path) -> None:
+    if len(arrays) != expected:
+        raise ConversionError(f"{path}: {name} has {len(arrays)} arrays, not {expected}; the file is not whole")
 
 
 def share(arrays: list[Array], layers: Sequence[KerasLayer], path: Path) -> list[list[Array]]:
     """The arrays of each layer of an `.h5` file's group: first what is trained of all of them, then the rest."""
     counts = [count_arrays(layer) for layer in layers]
-    expected = sum(map(sum, counts))
-    if len(arrays) != expected:
-        raise ConversionError(
-            f"{path}: {layers[0].top} has {len(arrays)} arrays, not {expected}; the file is not whole"
-        )
+    check_number(arrays, sum(map(sum, counts)), layers[0].top, path)
     remaining = iter(arrays)
     are_trained = [layer.config.get("trainable", True) for layer in layers]
     shares = [
