@@ -260,6 +260,14 @@ def test_a_file_of_weights_alone_is_refused_with_what_to_save(tmp_path):
         read_weights(tmp_path / "model.weights.h5")
 
 
+def test_a_source_of_another_network_is_refused(tmp_path):
+    path = write(tmp_path / "model.keras", GOLDENS[3]["lstm_same"])
+    with pytest.raises(
+        ConversionError, match="describes another network than torchvision/r3d_18: it has backbone_config"
+    ):
+        convert_file("torchvision/r3d_18", path, tmp_path / "folder")
+
+
 def test_every_ending_that_keras_has_used_is_read():
     assert {".keras", ".h5", ".hdf5"} <= set(READERS)
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from torch import Tensor
 
+from muybridge.conversion.errors import ConversionError
 from muybridge.conversion.recipe import Recipe, load_recipe
 from muybridge.models import Architecture
 from muybridge.models.base import NetworkConfig
@@ -77,6 +78,9 @@ class Source:
         self, state_dict: Mapping[str, Tensor], num_labels: int, told: Mapping[str, Any] | None = None
     ) -> NetworkConfig:
         """The config of our network for these tensors; `told` are the fields that their file tells itself."""
+        foreign = sorted(set(told or {}) - {each.name for each in fields(self.architecture.config)})
+        if foreign:
+            raise ConversionError(f"the file describes another network than {self.name}: it has {', '.join(foreign)}")
         inferred = {**(self.infer(state_dict) if self.infer else {}), **(told or {})}
         stated = {"protocol": self.protocol} if self.protocol and self.is_published(num_labels) else {}
         return self.architecture.config(**{**self.fields, **inferred, **stated}, num_labels=num_labels)
