@@ -73,6 +73,7 @@ def networks(sizes: Sizes) -> dict[str, Network]:
         "hidden_sizes": widths,
         "kernel_sizes": kernels,
         "stem_stride": 2,
+        "has_batch_norm": True,
         "fully_connected_size": fully_connected,
         "fusion_frames": (4, 3, 3),  # 16 frames become 7, 3 and 1
         "fusion_strides": (2, 2, 1),
@@ -86,7 +87,8 @@ def networks(sizes: Sizes) -> dict[str, Network]:
         "paddings": (2, 1, 1, 1, 1),
         "groups": (1, 1, 1, 1, 1),
         "pooling_size": 2,
-        "norm_beta": 0.5,
+        "has_batch_norm": True,
+        "normalized_stages": (),
         "fully_connected_sizes": (fully_connected, fully_connected),
         "fully_connected_dropouts": (0.0, 0.0),
     }

@@ -87,6 +87,22 @@ def test_late_fusion_is_two_towers_of_one_frame_that_meet_in_the_first_fully_con
     assert_close(model(frames).pooler_output, head(model, torch.stack([first, last], dim=2).flatten(1)))
 
 
+def test_batch_norms_stand_after_every_convolution_and_local_response_norms_nowhere():
+    model = trunk("late", has_batch_norm=True)
+    for index, stage in enumerate(model.streams["full"]):
+        stage.layers[1].running_mean.fill_(0.1 * (index + 1))
+        stage.layers[1].running_var.fill_(2.0)
+    frames = clip(model)
+    expected = []
+    for hidden in (frames[:, 0], frames[:, -1]):
+        for index, stage in enumerate(model.streams["full"]):
+            weight, bias = stage.layers[0].parameters()
+            hidden = F.conv2d(hidden, weight, bias, stride=1 if index else 2, padding=weight.shape[-1] // 2)
+            hidden = F.max_pool2d(((hidden - 0.1 * (index + 1)) / (2 + 1e-5) ** 0.5).relu(), 2)
+        expected.append(hidden)
+    assert_close(model(frames).last_hidden_state, torch.stack(expected, dim=2))
+
+
 def test_late_fusion_sees_the_first_and_the_last_frame_alone():
     model = trunk("late")
     frames, changed = clip(model), clip(model)

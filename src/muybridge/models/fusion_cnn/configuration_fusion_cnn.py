@@ -34,7 +34,7 @@ class FusionCNNConfig(WithPresets, VideoConfig):
     middle at full size. "both": context and fovea through convolutions of their own.
 
     `hidden_sizes` and `kernel_sizes` name one value a convolution. The first two, and the last of "full", are followed
-    by a pooling.
+    by a pooling. The first two have local response norms, unless `has_batch_norm` puts a batch norm after every one.
     """
 
     model_type: ClassVar[str] = "fusion_cnn"
@@ -50,6 +50,7 @@ class FusionCNNConfig(WithPresets, VideoConfig):
     hidden_sizes: Numbers = (96, 256, 384, 384, 256)
     kernel_sizes: Numbers = (11, 5, 3, 3, 3)
     stem_stride: int = 3
+    has_batch_norm: bool = False
     fusion_frames: Numbers = (4, 2, 2)
     fusion_strides: Numbers = (2, 2, 2)
     fully_connected_size: int = 4096

@@ -22,7 +22,19 @@ from muybridge.models.layers.fully_connected import FullyConnected
 from muybridge.models.layers.local_response_norm import LocalResponseNorm
 from muybridge.models.video_base import VideoForClassification, VideoPreTrainedModel
 
-NUM_NORMS = 2  # after so many convolutions from the first
+NUM_NORMS = NUM_POOLINGS = 2  # after so many convolutions from the first
+
+
+def convolution_of(config: FusionCNNConfig, index: int) -> nn.Module:
+    in_channels = config.hidden_sizes[index - 1] if index else config.num_channels
+    channels, kernel = config.hidden_sizes[index], config.kernel_sizes[index]
+    stride, margin = 1 if index else config.stem_stride, kernel // 2
+    if index >= len(config.reaches):
+        return nn.Conv2d(in_channels, channels, kernel, stride, margin)
+    frames, frame_stride = config.reaches[index]
+    return nn.Conv3d(
+        in_channels, channels, (frames, kernel, kernel), (frame_stride, stride, stride), (0, margin, margin)
+    )
 
 
 class FusionCNNStage(GradientCheckpointingLayer):
@@ -34,19 +46,14 @@ class FusionCNNStage(GradientCheckpointingLayer):
     def __init__(self, config: FusionCNNConfig, index: int) -> None:
         super().__init__()
         self.sees_time = index < len(config.reaches)
-        in_channels = config.hidden_sizes[index - 1] if index else config.num_channels
-        channels, kernel = config.hidden_sizes[index], config.kernel_sizes[index]
-        stride, margin = 1 if index else config.stem_stride, kernel // 2
-        convolution: nn.Module = nn.Conv2d(in_channels, channels, kernel, stride, margin)
-        if self.sees_time:
-            frames, frame_stride = config.reaches[index]
-            convolution = nn.Conv3d(
-                in_channels, channels, (frames, kernel, kernel), (frame_stride, stride, stride), (0, margin, margin)
-            )
-        layers = [convolution, nn.ReLU(inplace=True)]
-        if index < NUM_NORMS:
+        channels = config.hidden_sizes[index]
+        layers = [convolution_of(config, index)]
+        if config.has_batch_norm:
+            layers.append(nn.BatchNorm3d(channels) if self.sees_time else nn.BatchNorm2d(channels))
+        layers.append(nn.ReLU(inplace=True))
+        if index < NUM_NORMS and not config.has_batch_norm:
             layers.append(LocalResponseNorm(size=5, alpha=1e-4, beta=0.5, k=2))
-        if index < NUM_NORMS or (index == len(config.hidden_sizes) - 1 and config.is_last_pooled):
+        if index < NUM_POOLINGS or (index == len(config.hidden_sizes) - 1 and config.is_last_pooled):
             layers.append(nn.MaxPool3d((1, 2, 2)) if self.sees_time else nn.MaxPool2d(2))
         self.layers = nn.Sequential(*layers)
 
