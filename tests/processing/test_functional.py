@@ -83,6 +83,31 @@ def test_the_longer_side_is_rounded_down(size, target, expected):
     assert functional.resize(noise(3, *size), target).shape[-2:] == expected
 
 
+def bilinear_at_centres(image, height, width):
+    """Values at the centres of the new pixels, between those of the nearest old ones; nothing else is looked at."""
+
+    def neighbours(old, new):
+        places = ((np.arange(new) + 0.5) * old / new - 0.5).clip(0, old - 1)
+        first = np.floor(places).astype(int)
+        return first, np.minimum(first + 1, old - 1), places - first
+
+    top, bottom, down = neighbours(image.shape[-2], height)
+    left, right, along = neighbours(image.shape[-1], width)
+    rows = image[..., top, :] * (1 - down)[:, None] + image[..., bottom, :] * down[:, None]
+    return rows[..., left] * (1 - along) + rows[..., right] * along
+
+
+@pytest.mark.parametrize(("size", "target"), [((48, 64), (12, 12)), ((30, 17), (11, 23)), ((7, 9), (20, 4))])
+def test_resize_without_antialias_looks_at_the_nearest_pixels_alone(size, target):
+    frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, *size), dtype=np.uint8))
+    expected = bilinear_at_centres(frames.numpy().astype(np.float64), *target)
+    resized = functional.resize(frames, target, antialias=False)
+    assert resized.dtype == torch.uint8
+    assert np.abs(resized.numpy() - expected).max() <= 1
+    of_floats = functional.resize(frames / 255, target, antialias=False)
+    assert np.abs(of_floats.numpy() * 255 - expected).max() < 1e-3
+
+
 def test_resize_is_the_same_for_every_leading_axis():
     frames = noise(2, 4, 3, 37, 53)
     resized = functional.resize(frames, (20, 30))

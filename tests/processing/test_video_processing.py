@@ -153,6 +153,8 @@ def test_ten_crops_hold_five_and_their_mirror_images():
         ({"num_frames": None}, list(range(10))),
         ({"num_frames": 10, "sampling": "dense", "frame_stride": 3}, list(range(10))),  # a clip already
         ({"num_frames": 12}, [*range(10), 9, 9]),
+        ({"num_frames": 4, "sampling": "strided"}, [0, 2, 4, 6]),
+        ({"num_frames": 12, "sampling": "strided"}, [*range(10), 9, 9]),
     ],
 )
 def test_the_frames_taken_are_those_of_the_sampler(arguments, expected):
@@ -165,6 +167,7 @@ def test_the_frames_taken_are_those_of_the_sampler(arguments, expected):
         ({"fps": 10}, "pass sampling='dense', to which these belong"),
         ({"frame_stride": 2}, "pass sampling='dense', to which these belong"),
         ({"sampling": "segments", "num_clips": 2}, "sampling 'segments' makes one clip"),
+        ({"sampling": "strided", "num_clips": 2}, "sampling 'strided' makes one clip"),
         ({"num_clips": 0, "sampling": "dense"}, "num_clips is 0; it must be 1 or more"),
         ({"num_clips": 0}, "num_clips is 0; it must be 1 or more"),
         ({"num_crops": 4}, "num_crops is 4; it must be 1, 3, 5 or 10"),
@@ -228,6 +231,13 @@ def test_a_file_gives_what_its_frames_give(clip):
     with VideoReader(clip) as reader:
         frames = reader.frames_at([0, 5, 10, 15])
     assert torch.equal(exact, process(frames))
+
+
+def test_without_antialias_a_file_gives_what_its_frames_give(clip):
+    with VideoReader(clip) as reader:
+        frames = reader.frames_at([0, 5, 10, 15])
+    assert torch.equal(process(clip, antialias=False), process(frames, antialias=False))
+    assert (process(frames, antialias=False) - process(frames)).abs().max() > 0.01
 
 
 def test_resizing_while_decoding_is_close_to_resizing_afterwards(shared_data):

@@ -18,6 +18,7 @@ from muybridge.video import (
     regular_clips,
     regular_clips_at_times,
     segments,
+    strided,
     uniform,
 )
 
@@ -44,6 +45,12 @@ def test_uniform_takes_the_first_frame_of_each_equal_part(total: int, num_frames
         total,
         wanted if total >= num_frames else list(range(num_frames)),
     )
+
+
+@pytest.mark.parametrize(("total", "num_frames"), combinations(TOTALS, LENGTHS))
+def test_strided_steps_from_the_first_frame_on_by_a_whole_number(total: int, num_frames: int) -> None:
+    step = next(step for step in range(total, 0, -1) if step * num_frames <= total) if total >= num_frames else 1
+    check_clip(strided(total=total, num_frames=num_frames), total, [step * place for place in range(num_frames)])
 
 
 @pytest.mark.parametrize(("total", "num_frames", "stride"), combinations(TOTALS, LENGTHS, STRIDES))
