@@ -104,6 +104,12 @@ def test_the_average_is_that_of_the_probabilities_at_every_frame():
     assert_close(of_logits(clips()).logits, expected)
 
 
+def test_without_a_backbone_there_is_a_small_one_for_frames_of_the_size_asked_for():
+    config = LRCNConfig(image_size=96, num_channels=1)
+    assert (config.backbone_config.image_size, config.backbone_config.num_channels) == (96, 1)
+    assert LRCNForVideoClassification(config)(torch.rand(1, 2, 1, 96, 96)).logits.shape == (1, 2)
+
+
 # Padding
 
 

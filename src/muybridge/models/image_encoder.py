@@ -88,14 +88,13 @@ class FramesConfig(VideoConfig):
     sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
         "backbone_config": SubConfigSpec(config_class=AutoConfig, model_type="resnet")
     }
-    default_backbone: ClassVar[Mapping[str, Any]] = {"model_type": "resnet"}
 
     backbone_config: dict[str, Any] | PreTrainedConfig | None = None
     frame_features: FrameFeatures | None = None
     frame_hidden_size: int | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
-        self.backbone_config = as_encoder_config(self.backbone_config or self.default_backbone)
+        self.backbone_config = as_encoder_config(self.backbone_config or self.default_backbone())
         if self.frame_hidden_size is None:
             self.frame_hidden_size = count_features(self.backbone_config)
         if self.frame_hidden_size is None:
@@ -104,6 +103,10 @@ class FramesConfig(VideoConfig):
                 "frame_hidden_size how many features its network makes of an image"
             )
         super().__post_init__(**kwargs)
+
+    def default_backbone(self) -> dict[str, Any]:
+        """The fields of the encoder where none is stated."""
+        return {"model_type": "resnet", "num_channels": self.num_channels}
 
     def default_hidden_size(self) -> int:
         return cast(int, self.frame_hidden_size)

@@ -28,7 +28,6 @@ class LRCNConfig(FramesConfig):
     """
 
     model_type: ClassVar[str] = "lrcn"
-    default_backbone: ClassVar[dict[str, Any]] = {"model_type": "simple_cnn"}
 
     num_frames: int = 20
     image_size: int = 64
@@ -42,6 +41,9 @@ class LRCNConfig(FramesConfig):
     gate_activation: GateActivation = "sigmoid"
     state_activation: StateActivation = "tanh"
     is_reset_after: bool = True
+
+    def default_backbone(self) -> dict[str, Any]:
+        return {"model_type": "simple_cnn", "image_size": self.image_size, "num_channels": self.num_channels}
 
     def default_hidden_size(self) -> int:
         return shape_after(self.head, (self.state_size,))[0]
