@@ -13,6 +13,7 @@ from muybridge.cli.train import configure
 from muybridge.models import ARCHITECTURES
 from muybridge.training import TrainingSettings
 from muybridge.training.averaging import WeightAverage
+from muybridge.training.checking import check_caching
 from muybridge.training.checkpoints import command_words
 from muybridge.training.learner import Learner, task_loss, tasks_of
 from muybridge.training.mixing import Mixing, cutmix, draw_box, draw_share, mixup, smooth_targets
@@ -280,3 +281,19 @@ def test_a_line_of_metrics_that_a_crash_cut_off_is_passed_over(tmp_path):
     assert read_metrics(path) == [{"step": 10, "loss": 2.0}]
     keep_until(path, 10)
     assert path.read_text() == '{"step": 10, "loss": 2.0}\n'
+
+
+def test_features_are_not_cached_of_a_network_that_scores_each_frame(tmp_path):
+    settings = TrainingSettings("lrcn", ["d"], str(tmp_path), trained="classifier", augment=False, cache_features=True)
+    architecture = ARCHITECTURES["lrcn"]
+    for readout in ("last", "average"):
+        model = architecture.classifier(architecture.tiny_config(readout=readout)).eval()
+        clip = torch.randn(1, *model.config.input_shape())
+        by_features = model.score(model.get_features(clip))
+        if readout == "last":
+            assert_close(by_features, model(clip).logits)
+            check_caching(settings, model)
+        else:
+            assert (by_features - model(clip).logits).abs().max() > 1e-7
+            with pytest.raises(ValueError, match="scores each of its frames; set cache_features=False"):
+                check_caching(settings, model)

@@ -215,6 +215,11 @@ class NetworkForClassification(NetworkPreTrainedModel):
         self.classifier = nn.Linear(config.default_hidden_size(), config.num_labels)
         self.post_init()
 
+    @property
+    def scores_pooled_features(self) -> bool:
+        """Whether the logits are the classifier's for `pooler_output`, so that it can be kept in place of an input."""
+        return True
+
     def get_classifier(self) -> nn.Linear:
         return self.classifier
 

@@ -9,6 +9,8 @@ from transformers import AutoConfig
 from muybridge.data import DataError
 from muybridge.evaluation.scores import shortened
 from muybridge.models import ARCHITECTURES
+from muybridge.models.video_base import VideoForClassification
+from muybridge.training.settings import TrainingSettings
 from muybridge.training.setup import TaskData
 
 
@@ -42,6 +44,15 @@ def warnings_of(data: Sequence[TaskData]) -> list[str]:
                 f"{shortened(sorted(map(str, asked)))}; its clips of them count as wrong"
             )
     return lines
+
+
+def check_caching(settings: TrainingSettings, model: VideoForClassification) -> None:
+    """Raises where features are to be cached which the model's classifier does not score alone."""
+    if settings.cache_features and not model.scores_pooled_features:
+        raise ValueError(
+            "cache_features keeps the features of a clip, and this network scores each of its frames; set "
+            "cache_features=False"
+        )
 
 
 def check_weights(checkpoint: str) -> None:

@@ -23,7 +23,7 @@ from muybridge.data.clips import generator_of
 from muybridge.evaluation import Result, evaluate
 from muybridge.models.video_base import VideoForClassification
 from muybridge.training.averaging import WeightAverage
-from muybridge.training.checking import check_labels, check_weights, warnings_of
+from muybridge.training.checking import check_caching, check_labels, check_weights, warnings_of
 from muybridge.training.checkpoints import single_task_model, write_checkpoint
 from muybridge.training.clips import CachedFeatures, ShuffledOrder, TaskClips, make_clips
 from muybridge.training.errors import TrainingError, explained, readable
@@ -104,6 +104,7 @@ class Run:
         check_weights(settings.model)
         self.tasks = make_tasks(self.data)
         self.model, self.processor = make_model(settings, self.tasks)
+        check_caching(settings, self.model)
         self.model.to(self.accelerator.device)  # before it is copied for an average
         if settings.mixed_precision == "bf16" and self.accelerator.device.type == "cpu":
             pad_short_clips(self.model)

@@ -127,6 +127,10 @@ class FramePoolingModel(FramePoolingPreTrainedModel):
 class FramePoolingForVideoClassification(FramePoolingPreTrainedModel, FramesForVideoClassification):
     trunk_class = FramePoolingModel
 
+    @property
+    def scores_pooled_features(self) -> bool:
+        return self.config.fused == "features" or self.config.fusion == "mean"
+
     @can_return_tuple
     def forward(
         self,

@@ -130,6 +130,10 @@ class LRCNModel(LRCNPreTrainedModel):
 class LRCNForVideoClassification(LRCNPreTrainedModel, FramesForVideoClassification):
     trunk_class = LRCNModel
 
+    @property
+    def scores_pooled_features(self) -> bool:
+        return self.config.readout == "last"
+
     @can_return_tuple
     def forward(
         self,
