@@ -92,6 +92,12 @@ def networks(sizes: Sizes) -> dict[str, Network]:
         "fully_connected_sizes": (fully_connected, fully_connected),
         "fully_connected_dropouts": (0.0, 0.0),
     }
+    # As in its paper, an LSTM on the first fully connected layer, and the mean of the predictions at every frame.
+    recurrent = {
+        "backbone_config": {**frame, "fully_connected_sizes": (fully_connected,), "fully_connected_dropouts": (0.0,)},
+        "rnn_hidden_size": fully_connected,
+        "readout": "average",
+    }
     residual: dict[str, Any] = {"depths": (1, 1, 1, 1), "hidden_sizes": (16, 32, 48, 64)}
     factorised = {"convolutions": ("2plus1d",) * 4, "stem_convolution": "2plus1d", "stem_mid_channels": 12}
     plain = {"depths": (1, 1, 1, 1), "hidden_sizes": (16, 32, 48, 64), "fully_connected_size": fully_connected}
@@ -103,7 +109,7 @@ def networks(sizes: Sizes) -> dict[str, Network]:
         "early fusion": Network(every, "fusion_cnn", {**fusion, "fusion": "early"}),
         "slow fusion": Network(every, "fusion_cnn", {**fusion, "fusion": "slow"}),
         "slow fusion, two resolutions": Network(every, "fusion_cnn", {**fusion, "fusion": "slow", "streams": "both"}),
-        "LRCN": Network(every, "lrcn", {"backbone_config": frame, "rnn_hidden_size": 64}),
+        "LRCN": Network(every, "lrcn", recurrent),
         "C3D": Network(every, "c3d", plain),
         "R3D": Network(every, "video_resnet", residual),
         "MC3": Network(every, "video_resnet", {**residual, "convolutions": ("3d", "2d", "2d", "2d")}),
