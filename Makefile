@@ -1,9 +1,9 @@
-# make demo · make test · make check · make bench: each builds .venv first when it is missing or out of date.
+# make demo · make test · make check · make bench · make compare: each builds .venv first when it is missing or out of date.
 PYTHON ?= python3
 BIN := .venv/bin
 # Clients that the hub is tested with besides the one in use: the oldest that works, and the last before version 1.
 CLIENTS := 0.20.3 0.36.2
-.PHONY: .venv demo test check bench tables clean
+.PHONY: .venv demo test check bench compare tables clean
 
 .venv: .venv/.complete
 
@@ -30,9 +30,14 @@ check: .venv
 bench: .venv
 	$(BIN)/python -m benchmarks
 
+# Trains every classic network on made clips, for half an hour or more; stopped, it goes on where it was.
+compare: .venv
+	$(BIN)/python examples/compare_classics.py --output compare_classics
+	cp compare_classics/results.json examples/results/compare_classics.json
+
 # Writes the tables of README.md and docs/hub.md again from the registry and from benchmarks/results.
 tables: .venv
 	$(BIN)/python -m muybridge.tables README.md docs/hub.md
 
 clean:
-	rm -rf .venv demo build dist src/*.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv demo compare_classics build dist src/*.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -41,7 +41,7 @@ def test_its_tables_are_up_to_date():
         "architectures",
         "sources",
         *(path.stem for path in (ROOT / "benchmarks" / "results").glob("*.json")),
-        "real_video",
+        *(path.stem for path in (ROOT / "examples" / "results").glob("*.json")),
     }
 
 
