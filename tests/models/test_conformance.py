@@ -208,6 +208,16 @@ def test_an_input_of_the_wrong_shape_is_refused(architecture):
 
 
 @each_architecture
+def test_an_input_with_nothing_in_it_is_refused(architecture):
+    model = make(architecture)
+    with pytest.raises(ValueError, match=rf"{model.main_input_name} has shape \(2, .*there is nothing in it"):
+        model(inputs(model)[..., :0])
+    if model.main_input_name == "pixel_values_videos":
+        with pytest.raises(ValueError, match="there is nothing in it"):
+            model(inputs(model)[:, :0])
+
+
+@each_architecture
 def test_every_stage_gives_features_by_its_name(architecture):
     model = make(architecture)
     names = {id(module): name for name, module in model.base_model.named_modules()}

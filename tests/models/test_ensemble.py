@@ -8,7 +8,7 @@ from transformers import AutoModelForVideoClassification, VideoMAEConfig, VideoM
 
 from clips import moving_square, write_clip
 from muybridge.models.ensemble import EnsembleConfig, EnsembleForVideoClassification
-from muybridge.models.registry import video_architectures
+from muybridge.models.registry import ARCHITECTURES, video_architectures
 from muybridge.models.video_resnet import VideoResNetVideoProcessor
 
 LABELS = {0: "walk", 1: "run", 2: "jump"}
@@ -206,6 +206,19 @@ def test_ensembles_that_cannot_be_are_refused(fields, message):
 def test_members_that_cannot_be_are_refused(entry, message):
     with pytest.raises(ValueError, match=message):
         EnsembleConfig(members=[entry])
+
+
+@pytest.mark.parametrize("name", ["video_resnet", "alexnet"])
+def test_a_network_that_is_no_video_classifier_is_refused_by_its_name(name):
+    architecture = ARCHITECTURES[name]
+    network = (architecture.classifier if name == "alexnet" else architecture.model)(architecture.tiny_config())
+    with pytest.raises(ValueError, match=rf"one is a {type(network).__name__}; a member must be a video classifier"):
+        EnsembleForVideoClassification.from_members({"one": network})
+
+
+def test_an_ensemble_of_networks_in_training_is_in_evaluation_mode():
+    ensemble = EnsembleForVideoClassification.from_members({"one": member().train()})
+    assert not any(module.training for module in ensemble.modules())
 
 
 def test_a_folder_without_a_processor_is_refused_with_the_remedy(tmp_path):

@@ -140,7 +140,7 @@ def test_layers_of_the_encoder_are_averaged_over_views_frame_by_frame():
     [
         (BertConfig(), "BertConfig, whose network takes input_ids and is no image encoder"),
         ({"model_type": "bert"}, "BertConfig, whose network takes input_ids"),
-        (VideoMAEConfig(), "VideoMAEConfig, whose network .* is no image encoder"),
+        (VideoMAEConfig(), "VideoMAEConfig, whose network takes clips of 16 frames and is no image encoder"),
         ({"model_type": "c3d"}, "C3DConfig, whose network takes pixel_values_videos"),
         (ViTMAEConfig(**TRANSFORMER), "mask_ratio 0.75: it hides patches"),
         ({"hidden_size": 16}, "names no model_type; its fields are hidden_size"),
@@ -162,10 +162,10 @@ def test_a_wrong_number_of_features_is_refused_when_the_network_is_made():
 
 def test_an_output_that_is_not_understood_names_the_class_and_what_is_expected():
     with pytest.raises(
-        ValueError, match=r"output of IJepaModel is not understood: .*last_hidden_state.*pooler_output \(N"
+        ValueError, match=r"output of IJepaModel is not understood: .*last_hidden_state.*='pooled' is pooler_output \(N"
     ):
         network(ENCODERS["positions alone"][0], frame_features="pooled")
-    with pytest.raises(ValueError, match=r"output of ResNetModel is not understood: .* class_token of"):
+    with pytest.raises(ValueError, match=r"ResNetModel is not understood: .*='class_token' is the first .*or to None"):
         network(ENCODERS["resnet"][0], frame_features="class_token")
 
 

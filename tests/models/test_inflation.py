@@ -238,6 +238,8 @@ def test_what_cannot_be_inflated_is_told_what_can():
     message = r"ResNetModel cannot be inflated.* GoogLeNet with batch norm .*; ResNet of transformers .*; VGG "
     with pytest.raises(TypeError, match=message):
         inflate(ResNetModel(resnet().config))
+    with pytest.raises(TypeError, match="Linear cannot be inflated"):
+        inflate(torch.nn.Linear(2, 2))
     with pytest.raises(TypeError, match="I3DForVideoClassification cannot be inflated"):
         inflate(inflate(googlenet(), num_frames=16))
 

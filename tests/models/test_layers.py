@@ -39,6 +39,14 @@ def test_a_sum_over_neighbours_is_the_formula_of_the_paper():
     assert_close(LocalResponseNorm(alpha=1e-2)(hidden), expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_large_values_of_half_precision_are_normalised_as_those_of_full(dtype):
+    hidden = torch.linspace(200, 2000, 16).view(1, 16, 1, 1)
+    normed = LocalResponseNorm()(hidden.to(dtype))
+    assert normed.dtype == dtype
+    assert_close(normed.float(), LocalResponseNorm()(hidden), rtol=0.02, atol=0)
+
+
 def test_the_norm_has_the_gradient_of_its_differences():
     norm = LocalResponseNorm(3, alpha=0.3, k=1.0)
     assert torch.autograd.gradcheck(norm, noise(1, 4, 2, 2).double().requires_grad_())

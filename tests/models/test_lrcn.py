@@ -1,5 +1,7 @@
 """LRCN: its recurrent layers beside torch's, padding, streams of frames, and what is read out."""
 
+import re
+
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -104,6 +106,23 @@ def test_the_average_is_that_of_the_probabilities_at_every_frame():
     assert_close(of_logits(clips()).logits, expected)
 
 
+@pytest.mark.parametrize("mask", [None, torch.tensor([[1, 1, 1, 0], [0, 1, 1, 1]])])
+def test_a_label_that_no_frame_speaks_for_has_a_finite_loss_that_lessens(mask):
+    model = network(readout="average")
+    with torch.no_grad():
+        model.classifier.weight.mul_(1000)
+    least = model(clips()).logits.argmin(dim=-1)
+    output = model(clips(), labels=least, frame_mask=mask)
+    output.loss.backward()
+    assert 110 < output.loss < torch.inf
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters() if parameter.grad is not None)
+    assert model.classifier.weight.grad.abs().max() > 0
+    state = None
+    for frame in clips().unbind(1):
+        stepped, state = model.step(frame, state)
+    assert_close(stepped.logits, model(clips()).logits, rtol=1e-4, atol=1e-3)
+
+
 def test_without_a_backbone_there_is_a_small_one_for_frames_of_the_size_asked_for():
     config = LRCNConfig(image_size=96, num_channels=1)
     assert (config.backbone_config.image_size, config.backbone_config.num_channels) == (96, 1)
@@ -164,6 +183,14 @@ def test_the_mask_is_what_the_processor_makes_of_a_short_video():
 def test_masks_that_cannot_be_are_refused(mask, message):
     with pytest.raises(ValueError, match=message):
         network()(clips(), frame_mask=mask)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 4), (2, 4), (4,)])
+def test_a_mask_of_other_views_is_refused_though_its_values_are_as_many(shape):
+    views = clips(batch=6).unflatten(0, (2, 3))
+    message = rf"frame_mask has shape {re.escape(str(shape))}; for these videos it must be \(2, 3, 4\)"
+    with pytest.raises(ValueError, match=message):
+        network()(views, frame_mask=torch.ones(shape))
 
 
 # Streams

@@ -190,6 +190,11 @@ class NetworkPreTrainedModel(PreTrainedModel):
                 f"{self.main_input_name} has shape {shape}; {type(self).__name__} takes "
                 f"({self.input_axes.format(self.config.num_channels)})"
             )
+        if 0 in shape[1:]:
+            raise ValueError(
+                f"{self.main_input_name} has shape {shape}: there is nothing in it; {type(self).__name__} takes "
+                f"({self.input_axes.format(self.config.num_channels)}), each 1 or more"
+            )
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

@@ -31,7 +31,14 @@ FrameFeatures = Literal["pooled", "class_token", "mean"]
 CLASS_TOKENS = ("cls_token", "class_token", "class_embedding")
 # Where configs of transformers have the number of features, in this order; a list has one number a stage.
 FIELDS_OF_FEATURES = ("neck_hidden_sizes", "hidden_size", "hidden_sizes", "hidden_dim", "embed_dims", "embed_dim")
-RULES = "pooler_output (N, D) or (N, D, 1, 1), or last_hidden_state (N, P, D) or (N, D, H, W)"
+# What is read, by `frame_features`.
+POOLED = "pooler_output (N, D) or (N, D, 1, 1)"
+RULES: dict[str | None, str] = {
+    None: f"{POOLED}, or last_hidden_state (N, P, D) or (N, D, H, W)",
+    "pooled": POOLED,
+    "class_token": "the first position of last_hidden_state (N, P, D), of a network with a class token",
+    "mean": "the mean of last_hidden_state (N, P, D) or (N, D, H, W)",
+}
 
 
 # Configs
@@ -45,7 +52,12 @@ def as_encoder_config(value: PreTrainedConfig | Mapping[str, Any]) -> PreTrained
     if type(config) not in MODEL_MAPPING:
         raise ValueError(f"backbone_config is a {name}, of which AutoModel makes no network; take an image encoder's")
     main_input = MODEL_MAPPING[type(config)].main_input_name
-    if main_input != "pixel_values" or hasattr(config, "num_frames"):
+    if main_input == "pixel_values" and hasattr(config, "num_frames"):
+        raise ValueError(
+            f"backbone_config is a {name}, whose network takes clips of {config.num_frames} frames and is no image "
+            "encoder: it must take single images, pixel_values (N, C, H, W), as that of ResNet, ViT or our alexnet"
+        )
+    if main_input != "pixel_values":
         raise ValueError(
             f"backbone_config is a {name}, whose network takes {main_input} and is no image encoder: its main input "
             "must be images, pixel_values (N, C, H, W), as that of ResNet, ViT or our alexnet"
@@ -179,10 +191,10 @@ class ImageEncoder(nn.Module):
             if hidden.ndim in (3, 4) and self.frame_features != "class_token":
                 return hidden.mean(dim=1) if hidden.ndim == 3 else hidden.mean(dim=(2, 3))
         shapes = {name: tuple(value.shape) for name, value in output.items() if isinstance(value, Tensor)}
-        wanted = f"{self.frame_features} of " if self.frame_features else ""
+        remedy = "set frame_features to another, or to None" if self.frame_features else "take another encoder"
         raise ValueError(
-            f"the output of {type(self.network).__name__} is not understood: it has {shapes}, and what is read is "
-            f"{wanted}{RULES}"
+            f"the output of {type(self.network).__name__} is not understood: it has {shapes}, and what is read with "
+            f"frame_features={self.frame_features!r} is {RULES[self.frame_features]}; {remedy}"
         )
 
 

@@ -68,7 +68,7 @@ def inflate(
 
 
 def get_inflation(image_model: PreTrainedModel) -> Inflation:
-    inflation = INFLATIONS.get(getattr(image_model.config, "model_type", ""))
+    inflation = INFLATIONS.get(getattr(getattr(image_model, "config", None), "model_type", ""))
     if inflation is None or not hasattr(image_model, "classifier"):
         known = "; ".join(each.title for each in INFLATIONS.values())
         raise TypeError(f"{type(image_model).__name__} cannot be inflated; these classifiers of images can: {known}")

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoModelForVideoClassification, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention
+from transformers.models.auto.modeling_auto import MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING as CLASSIFIERS
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 from transformers.utils.generic import can_return_tuple
 
@@ -173,16 +174,17 @@ class EnsembleForVideoClassification(EnsemblePreTrainedModel, VideoForClassifica
 
         A folder's processor says how its member's pixels are normalised, and `processors` says it of others; a network
         in memory without one takes the ensemble's. `fields` are those of the config. What they leave out is: as many
-        and as large frames as any member takes, and the numbers of the first one's processor.
+        and as large frames as any member takes, and the numbers of the first one's processor. A network in memory is
+        not copied: the ensemble shares its weights. The ensemble is in evaluation mode.
         """
-        networks = {name: load_member(member) for name, member in members.items()}
+        networks = {name: load_member(name, member) for name, member in members.items()}
         found = {name: load_processor(name, member) for name, member in members.items()}
         numbers = {name: pixel_numbers(each) for name, each in {**found, **(processors or {})}.items() if each}
         config = cls.config_class(**{**shared_fields(networks, numbers), **fields})
         model = cls(config)
         for member, network in zip(model.base_model.members, networks.values(), strict=True):
             member.network = network
-        return model
+        return model.eval()
 
     def make_processor(self) -> VideoProcessor:
         """The processor that this ensemble takes videos from."""
@@ -196,8 +198,13 @@ class EnsembleForVideoClassification(EnsemblePreTrainedModel, VideoForClassifica
         )
 
 
-def load_member(member: str | Path | PreTrainedModel) -> PreTrainedModel:
+def load_member(name: str, member: str | Path | PreTrainedModel) -> PreTrainedModel:
     if isinstance(member, PreTrainedModel):
+        if type(member.config) not in CLASSIFIERS or not isinstance(member, CLASSIFIERS[type(member.config)]):
+            raise ValueError(
+                f"{name} is a {type(member).__name__}; a member must be a video classifier, one that "
+                "AutoModelForVideoClassification loads"
+            )
         return member
     return AutoModelForVideoClassification.from_pretrained(member, dtype=torch.float32)
 

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -30,7 +31,10 @@ class LocalResponseNorm(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         weight = self.alpha / self.size if self.neighbours == "mean" else self.alpha
-        return hidden * self.sum_squares(hidden).mul_(weight).add_(self.k).pow(-self.beta)
+        # float16 ends at 65504: squares of 256 and more would be infinite, and these values become zero.
+        values = hidden.float() if hidden.dtype == torch.float16 else hidden
+        scale = self.sum_squares(values).mul_(weight).add_(self.k).pow(-self.beta)
+        return hidden * scale.to(hidden.dtype)
 
     def sum_squares(self, hidden: Tensor) -> Tensor:
         margin, channels = self.size // 2, hidden.shape[1]

@@ -6,6 +6,7 @@ arXiv:1411.4389).
 Shapes: B videos, V views of each, T frames, C channels, H×W pixels, D features, L labels.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -21,7 +22,10 @@ from muybridge.models.simple_cnn.layers import HiddenLinear, Shape, build, shape
 
 
 class StreamState(NamedTuple):
-    """What is kept of the frames so far: the layers' states, the sum of the predictions, and how many there were."""
+    """What is kept of the frames so far: the layers' states, the sum of the predictions, and how many there were.
+
+    Where predictions are probabilities, `total` has the logarithms of their sum.
+    """
 
     layers: tuple[State, ...]
     total: Tensor
@@ -51,7 +55,19 @@ def average_predictions(logits: Tensor, mask: Tensor | None, aggregation: str) -
     """
     if aggregation == "logits":
         return average_frames(logits, mask)
-    return average_frames(logits.softmax(dim=-1), mask).log()
+    # In logarithms: a probability that float32 rounds to zero would make the loss infinite.
+    logarithms = logits.log_softmax(dim=-1)
+    if mask is None:
+        return logarithms.logsumexp(dim=1) - math.log(logits.shape[1])
+    num_frames = mask.sum(dim=1, keepdim=True).to(logits.dtype)
+    return logarithms.masked_fill(~mask[..., None], -torch.inf).logsumexp(dim=1) - num_frames.log()
+
+
+def check_mask_shape(pixel_values_videos: Tensor, frame_mask: Tensor) -> None:
+    """Refuses a mask that does not have one value for each frame of videos (B, T, …) or views (B, V, T, …)."""
+    expected = tuple(pixel_values_videos.shape[:-3])
+    if tuple(frame_mask.shape) != expected:
+        raise ValueError(f"frame_mask has shape {tuple(frame_mask.shape)}; for these videos it must be {expected}")
 
 
 def make_head(config: LRCNConfig) -> nn.Sequential:
@@ -118,9 +134,7 @@ class LRCNModel(LRCNPreTrainedModel):
 
     def check_mask(self, pixel_values_videos: Tensor, frame_mask: Tensor) -> Tensor:
         """The mask as truth values; one of another shape, or of a video without a real frame, is refused."""
-        expected = tuple(pixel_values_videos.shape[:2])
-        if tuple(frame_mask.shape) != expected:
-            raise ValueError(f"frame_mask has shape {tuple(frame_mask.shape)}; for these videos it must be {expected}")
+        check_mask_shape(pixel_values_videos, frame_mask)
         mask = frame_mask.bool()
         if not torch.compiler.is_compiling() and not mask.any(dim=1).all():
             raise ValueError("frame_mask is False for every frame of a video; each needs a real one")
@@ -145,7 +159,10 @@ class LRCNForVideoClassification(LRCNPreTrainedModel, FramesForVideoClassificati
     ) -> ImageClassifierOutputWithNoAttention:
         """As in every network; frames whose `frame_mask` (B, T), or (B, V, T), is False change nothing."""
         flat, num_views = self.flatten_views(pixel_values_videos)
-        mask = frame_mask if frame_mask is None or num_views is None else frame_mask.flatten(0, 1)
+        mask = None
+        if frame_mask is not None:
+            check_mask_shape(pixel_values_videos, frame_mask)
+            mask = frame_mask.bool().reshape(flat.shape[:2])
         outputs = self.base_model(flat, frame_mask=mask, output_hidden_states=output_hidden_states, return_dict=True)
         if self.config.readout == "average":
             logits = self.score(outputs.last_hidden_state)  # (B·V, T, L)
@@ -171,10 +188,10 @@ class LRCNForVideoClassification(LRCNPreTrainedModel, FramesForVideoClassificati
         scores = self.score(self.base_model.head(hidden))
         is_averaged = self.config.readout == "average"
         is_softmax = is_averaged and get_aggregation(self.config) == "softmax"
-        total = scores.softmax(dim=-1) if is_softmax else scores
+        total = scores.log_softmax(dim=-1) if is_softmax else scores
         num_frames = 1
         if is_averaged and state is not None:
-            total, num_frames = state.total + total, state.num_frames + 1
-        logits = total / num_frames
-        output = ImageClassifierOutputWithNoAttention(logits=logits.log() if is_softmax else logits)
-        return output, StreamState(layers, total, num_frames)
+            total = torch.logaddexp(state.total, total) if is_softmax else state.total + total
+            num_frames = state.num_frames + 1
+        logits = total - math.log(num_frames) if is_softmax else total / num_frames
+        return ImageClassifierOutputWithNoAttention(logits=logits), StreamState(layers, total, num_frames)
