@@ -105,6 +105,19 @@ def test_weights_of_half_precision_become_float32(r3d_18):
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (torch.Tensor.int, r"torch\.int32"),
+        (lambda tensor: tensor.to(torch.complex64), r"torch\.complex64"),
+        (torch.Tensor.to_sparse, r"torch\.float32 in torch\.sparse_coo"),
+    ],
+)
+def test_tensors_that_are_no_plain_floats_are_named(r3d_18, change, kind):
+    with pytest.raises(ConversionError, match=rf"no plain numbers: fc\.bias is {kind}; save it as torch\.float32"):
+        convert("torchvision/r3d_18", {**r3d_18, "fc.bias": change(r3d_18["fc.bias"])})
+
+
 def test_the_labels_of_kinetics_come_with_the_weights_that_were_trained_on_them(r3d_18):
     config = convert("torchvision/r3d_18", r3d_18).config
     assert config.id2label[0] == "abseiling"

@@ -222,6 +222,76 @@ def test_a_network_that_branches_is_refused(tmp_path):
         read_weights(write(tmp_path / "model.keras", changed(GOLDENS[3]["nested"], change)))
 
 
+@pytest.mark.parametrize(
+    ("name", "index", "field", "value", "message"),
+    [
+        ("gru_valid", -2, "axis", 2, "BatchNormalization .*its axis is 2, and features stand on axis 1"),
+        ("gru_valid", -1, "activation", {"class_name": "LeakyReLU", "config": {}}, "a layer as its activation"),
+        ("average", -1, "keepdims", True, r"GlobalAveragePooling1D .*\(keepdims\)"),
+        ("average", -1, "data_format", "channels_first", r"GlobalAveragePooling1D .*\(its channels come first\)"),
+        ("lstm_same", 0, "batch_shape", [None, 10**9, 12, 12, 3], "larger than any clip"),
+        ("lstm_same", -2, "units", None, "cannot be so"),
+    ],
+)
+def test_options_that_would_change_the_outcome_are_refused(tmp_path, name, index, field, value, message):
+    network = changed(GOLDENS[3][name], lambda layers: layers[index]["config"].update({field: value}))
+    with pytest.raises(ConversionError, match=message):
+        read_weights(write(tmp_path / "model.keras", network))
+
+
+def test_the_two_directions_of_a_layer_are_alike(tmp_path):
+    def change(layers):
+        layer = next(layer for layer in layers if layer["class_name"] == "Bidirectional")
+        layer["config"]["backward_layer"]["config"]["activation"] = "relu"
+
+    with pytest.raises(ConversionError, match=r"Bidirectional .*\(a backward_layer of another activation\)"):
+        read_weights(write(tmp_path / "model.keras", changed(GOLDENS[3]["bidirectional"], change)))
+
+
+def test_a_network_whose_output_is_not_that_of_its_last_layer_is_refused(tmp_path):
+    network = copy.deepcopy(GOLDENS[3]["nested"])
+    network["keras"]["config"]["config"]["output_layers"] = ["dropout", 0, 0]
+    with pytest.raises(ConversionError, match="its outputs are those of dropout"):
+        read_weights(write(tmp_path / "model.keras", network))
+
+
+@pytest.mark.parametrize(
+    ("put", "message"),
+    [
+        (lambda group, name, _: group.create_dataset(name, (10**6, 10**6), "f4", chunks=(9, 9)), "fill the memory"),
+        (lambda group, name, shape: group.create_dataset(name, shape, "i4"), "is of type int32"),
+        (
+            lambda group, name, shape: group.create_dataset(name, shape, "f4", external=[("secret", 0, 10**6)]),
+            "lies in another file",
+        ),
+        (lambda group, name, _: group.__setitem__(name, h5py.ExternalLink("other.h5", "/array")), "in another file"),
+    ],
+)
+def test_arrays_that_the_file_does_not_hold_are_not_read(tmp_path, monkeypatch, put, message):
+    path = write(tmp_path / "model.h5", GOLDENS[3]["lstm_same"])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret").write_bytes(bytes(10**6))
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["array"] = np.zeros(3, np.float32)
+    name, arrays_of_layer = GOLDENS[3]["lstm_same"]["h5"]["layers"][-1]
+    array = arrays_of_layer[0][0]
+    with h5py.File(path, "r+") as file:
+        group = file["model_weights"][name]
+        shape = group[array].shape
+        del group[array]
+        put(group, array, shape)
+    with pytest.raises(ConversionError, match=message):
+        read_weights(path)
+
+
+def test_a_zip_that_unpacks_to_more_than_weights_do_is_refused(tmp_path):
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", bytes(2**25))
+    with pytest.raises(ConversionError, match=r"model\.keras: config\.json is to have 33554432 bytes"):
+        read_weights(path)
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize(
     "damage", [lambda content: content[: len(content) // 2], lambda _: b"", lambda _: b"not Keras"]

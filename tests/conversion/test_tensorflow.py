@@ -96,6 +96,13 @@ def test_a_missing_data_file_is_named(tmp_path):
         read_weights(index)
 
 
+@pytest.mark.parametrize("name", ["model.ckpt", "model.ckpt.data-00000-of-00001"])
+def test_whoever_names_another_part_of_a_checkpoint_is_told_of_the_index(tmp_path, name):
+    write_checkpoint(tmp_path / "model.ckpt", {"a": torch.ones(3)})
+    with pytest.raises(ConversionError, match=r"model\.ckpt.*: .* model\.ckpt\.index"):
+        read_weights(tmp_path / name)
+
+
 def test_a_data_file_cut_short_is_named_with_the_tensor(tmp_path):
     index = write_checkpoint(tmp_path / "model.ckpt", {"a": torch.ones(3), "b": torch.ones(3)})
     data = tmp_path / "model.ckpt.data-00000-of-00001"

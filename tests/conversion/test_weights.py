@@ -25,8 +25,9 @@ def assert_same(tensors):
         {"state_dict": TENSORS, "epoch": 3, "arch": "resnet-18"},
         {"model": {f"module.{name}": tensor for name, tensor in TENSORS.items()}},
         {"state_dict": {f"module._orig_mod.{name}": tensor for name, tensor in TENSORS.items()}},
+        {"state_dict": {f"_orig_mod.module.{name}": tensor for name, tensor in TENSORS.items()}},
     ],
-    ids=["plain", "ordered", "training state", "data parallel", "compiled"],
+    ids=["plain", "ordered", "training state", "data parallel", "compiled", "compiled data parallel"],
 )
 def test_tensors_are_found_wherever_training_scripts_put_them(tmp_path, content):
     torch.save(content, tmp_path / "weights.pth")

@@ -30,7 +30,10 @@ def convert_file(
     known = get_source(source)
     refuse_existing(Path(folder))
     read = read_weights(weights)
-    model = convert(source, read.state_dict, labels=labels or read.labels, fields=read.fields)
+    try:
+        model = convert(source, read.state_dict, labels=labels or read.labels, fields=read.fields)
+    except ConversionError as error:
+        raise ConversionError(f"{weights}: {error}") from error
     processor = known.make_processor(model.config)
     command = f"muybridge convert {source} {Path(weights).name} {Path(folder).name}"
     return save_checkpoint(

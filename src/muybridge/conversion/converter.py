@@ -56,7 +56,7 @@ def convert(
     `fields` are config fields that the weights' file tells itself (`Weights.fields`).
     """
     known = get_source(source)
-    others = [name for name, value in state_dict.items() if not isinstance(value, Tensor)]
+    others = [name for name, value in state_dict.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if others:
         listed = ", ".join(map(str, others[:MAX_LISTED]))
         raise ConversionError(f"the state dict holds other things than tensors: {listed}")
@@ -77,18 +77,20 @@ def fit(
     num_labels = classifier.shape[0] if classifier is not None and classifier.ndim == 2 else 1
     with torch.device("meta"):
         model = source.architecture.classifier(source.config(state_dict, num_labels, fields))
-    expected = {source.original_name(name): (name, tensor.shape) for name, tensor in model.state_dict().items()}
+    expected = {source.original_name(name): (name, tensor) for name, tensor in model.state_dict().items()}
     tensors, problems = {}, []
-    for original, (name, shape) in expected.items():
-        found = state_dict.get(original)
+    for original, (name, empty) in expected.items():
+        found, shape = state_dict.get(original), empty.shape
         if found is None and original.endswith(OPTIONAL_SUFFIX):
             found = torch.zeros((), dtype=torch.int64)
         if found is None:
             problems.append(f"missing: {original} {tuple(shape)}")
         elif found.shape != shape:
             problems.append(f"misshapen: {original} is {tuple(found.shape)}, not {tuple(shape)}")
+        elif not is_plain(found, empty):
+            problems.append(f"no plain numbers: {original} is {kind_of(found)}; save it as {empty.dtype}")
         else:
-            tensors[name] = as_parameter(found)
+            tensors[name] = as_parameter(found, empty)
     extra = [name for name in state_dict if name not in expected]
     return (
         model,
@@ -97,10 +99,20 @@ def fit(
     )
 
 
-def as_parameter(tensor: Tensor) -> Tensor:
-    """A float32 copy that shares nothing with the file's tensor; counters stay integers."""
-    copy = tensor.detach().clone().contiguous()
-    return copy.float() if copy.is_floating_point() else copy
+def is_plain(tensor: Tensor, like: Tensor) -> bool:
+    """Whether a file's tensor holds its numbers one by one, and real ones where `like` does."""
+    is_dense = tensor.layout == torch.strided and not tensor.is_quantized
+    return is_dense and (tensor.is_floating_point() or not (like.is_floating_point() or tensor.is_complex()))
+
+
+def kind_of(tensor: Tensor) -> str:
+    """What a tensor holds, in words."""
+    return str(tensor.dtype) if tensor.layout == torch.strided else f"{tensor.dtype} in {tensor.layout}"
+
+
+def as_parameter(tensor: Tensor, like: Tensor) -> Tensor:
+    """A copy that shares nothing with the file's tensor, of the type of ours."""
+    return tensor.detach().to(like.dtype, copy=True, memory_format=torch.contiguous_format)
 
 
 def describe(source: Source, state_dict: Mapping[str, Tensor], problems: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ The files name neither their classes nor how the frames were chosen. Most have i
 (n // 20)-th from the first on, squeezed to a square by OpenCV, divided by 255, in blue-green-red order.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 
 from muybridge.conversion.errors import ConversionError
-from muybridge.conversion.keras_files import RECURRENT, Array, KerasLayer, KerasNetwork, read_network
+from muybridge.conversion.keras_files import DAMAGE, RECURRENT, Array, KerasLayer, KerasNetwork, read_network
 from muybridge.conversion.sources import Source
 from muybridge.conversion.weights import Weights
 from muybridge.models.base import NetworkConfig
@@ -26,7 +28,9 @@ from muybridge.models.simple_cnn.layers import Layer, Shape, shape_after
 Arrays = Mapping[str, Array]
 # Makes the tensors of one of our modules, under their names in it, from the arrays of a layer of Keras.
 Taker = Callable[[list[Array]], Arrays]
-Order = np.ndarray | None
+Order = Shape | None
+
+MAX_INPUT_VALUES = 2**30  # of one clip
 
 # What Keras calls the activations that we have.
 ACTIVATIONS: dict[str, dict[str, Any]] = {
@@ -140,6 +144,14 @@ def global_pooling(kind: str) -> Callable[[Mapping[str, Any]], list[Part]]:
     return understand
 
 
+def averaging(config: Mapping[str, Any]) -> list[Part]:
+    """Over frames: `Arrangement.average` says where that can be."""
+    padding_of(config)
+    if config.get("keepdims"):
+        raise UnsupportedError("keepdims")
+    return []
+
+
 def flattening(config: Mapping[str, Any]) -> list[Part]:
     padding_of(config)
     return [Part({"kind": "flatten"})]
@@ -152,8 +164,11 @@ def dense(config: Mapping[str, Any]) -> list[Part]:
 
 
 def ordered(array: Array, order: Order) -> Array:
-    """Rows for features in Keras's order, as rows in ours."""
-    return array if order is None else array[order]
+    """Rows for features in Keras's order (H, W, C), as rows in ours: those of a flattened map (C, H, W)."""
+    if order is None:
+        return array
+    channels, height, width = order
+    return np.moveaxis(array.reshape(height, width, channels, -1), 2, 0).reshape(array.shape)
 
 
 def batch_norm(config: Mapping[str, Any]) -> list[Part]:
@@ -173,6 +188,8 @@ def batch_norm(config: Mapping[str, Any]) -> list[Part]:
 def activation(config: Mapping[str, Any]) -> list[Part]:
     name = config.get("activation") or "linear"
     name = name.get("config", name) if isinstance(name, Mapping) else name
+    if isinstance(name, Mapping):
+        raise UnsupportedError("a layer as its activation; let it stand after the layer")
     if name == "linear":
         return []
     if name == "softmax":
@@ -223,7 +240,7 @@ UNDERSTOOD: dict[str, Callable[[Mapping[str, Any]], list[Part]]] = {
     "Dropout": dropout,
     "ELU": elu,
     "Flatten": flattening,
-    "GlobalAveragePooling1D": lambda _config: [],
+    "GlobalAveragePooling1D": averaging,
     "GlobalAveragePooling2D": global_pooling("global_average_pooling"),
     "GlobalMaxPooling2D": global_pooling("global_max_pooling"),
     "LeakyReLU": leaky_relu,
@@ -251,6 +268,9 @@ FRAME_BY_FRAME = (
 # Recurrent layers
 
 
+OF_BOTH_DIRECTIONS = ("units", "activation", "recurrent_activation", "use_bias", "reset_after")
+
+
 def recurrent_config(layer: KerasLayer) -> Mapping[str, Any]:
     return layer.config["layer"]["config"] if layer.class_name == "Bidirectional" else layer.config
 
@@ -264,6 +284,10 @@ def recurrent_fields(layer: KerasLayer, version: str) -> dict[str, Any]:
         raise UnsupportedError(f"of {class_name}")
     if is_bidirectional and layer.config.get("merge_mode", "concat") != "concat":
         raise UnsupportedError(f"merge_mode {layer.config['merge_mode']}")
+    backward = layer.config.get("backward_layer", {}).get("config", config) if is_bidirectional else config
+    different = [name for name in OF_BOTH_DIRECTIONS if backward.get(name) != config.get(name)]
+    if different:
+        raise UnsupportedError(f"a backward_layer of another {', '.join(different)}")
     for name in ("go_backwards", "return_state", "time_major"):
         if config.get(name):
             raise UnsupportedError(name)
@@ -329,7 +353,7 @@ class Arrangement:
     sizes: list[int] = field(default_factory=list)
     rnn_dropout: float = 0.0
     takers: list[tuple[int, Taker]] = field(default_factory=list)  # with the number of the layer whose arrays they take
-    order: Order = None  # where our features stand among Keras's, between a Flatten and what takes them
+    order: Order = None  # the shape of the map whose features these are, between a Flatten and what takes them
     gives_sequence: bool = False  # a state for each frame
     is_scored: bool = False  # nothing but a mean over frames may follow
     is_averaged: bool = False
@@ -353,6 +377,7 @@ class Arrangement:
     def add(self, number: int, layer: KerasLayer, part: Part) -> None:
         if self.is_scored:
             raise self.refuse(layer, "it comes after the softmax")
+        self.check_axis(layer)
         if part is SOFTMAX:
             if not self.recurrent:
                 raise self.refuse(layer, "a softmax within the image layers")
@@ -367,6 +392,14 @@ class Arrangement:
         if part.layer["kind"] == "linear":
             self.order = None
 
+    def check_axis(self, layer: KerasLayer) -> None:
+        """Refuses a norm or a softmax that is not over features, which stand last."""
+        has_frames = not layer.is_distributed and (self.gives_sequence or not self.recurrent)
+        last = (1 if self.recurrent else len(self.shape)) + has_frames
+        axis = layer.config.get("axis", -1)
+        if axis not in (-1, last, [-1], [last]):
+            raise self.refuse(layer, f"its axis is {axis}, and features stand on axis {last}")
+
     def add_to_encoder(self, layer: KerasLayer, part: Part) -> None:
         if not layer.is_distributed and layer.class_name not in FRAME_BY_FRAME:
             raise self.refuse(layer, "image layers stand in a TimeDistributed")
@@ -374,9 +407,7 @@ class Arrangement:
         if ours.get("groups") == 0:  # a filter bank for each channel
             ours |= {"groups": self.shape[0], "channels": -ours["channels"] * self.shape[0]}
         if ours["kind"] == "flatten" and len(self.shape) == 3:
-            self.order = (
-                np.arange(np.prod(self.shape)).reshape(*self.shape[1:], self.shape[0]).transpose(2, 0, 1).reshape(-1)
-            )
+            self.order = self.shape
         self.encoder.append(ours)
         try:
             self.shape = shape_after([ours], self.shape)
@@ -405,11 +436,15 @@ def read_keras(path: Path) -> Weights:
     try:
         network = read_network(path, partial(check_layers, path))
         arrangement = arrange(network, path)
-    except KeyError as error:
-        raise ConversionError(f"{path}: the description of its network lacks {error}") from error
-    two_labels = split_head(arrangement)
-    fields = fields_of(arrangement, network)
-    tensors = name_tensors(arrangement, network, fields)
+        two_labels = split_head(arrangement)
+        fields = fields_of(arrangement, network)
+        tensors = name_tensors(arrangement, network, fields)
+    except ConversionError:
+        raise
+    except (*DAMAGE, StrictDataclassError) as error:
+        raise ConversionError(
+            f"{path}: what its description says of the network cannot be so ({error}); save the model again"
+        ) from error
     if two_labels:  # the probability of one label is the sigmoid of its score: its logit against 0
         for name in ("classifier.weight", "classifier.bias"):
             tensors[name] = torch.cat([torch.zeros_like(tensors[name]), tensors[name]])
@@ -451,6 +486,8 @@ def arrange(network: KerasNetwork, path: Path) -> Arrangement:
         raise ConversionError(
             f"{path}: its input has shape {network.input_shape}, which does not say how large frames are"
         )
+    if math.prod(size or 1 for size in network.input_shape) > MAX_INPUT_VALUES:
+        raise ConversionError(f"{path}: its input has shape {network.input_shape}, which is larger than any clip")
     arrangement = Arrangement(path, (channels, height, width))
     for number, layer in enumerate(network.layers):
         understood = understand(layer, network.version)

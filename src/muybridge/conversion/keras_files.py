@@ -7,8 +7,10 @@ in a group for each layer, those that are trained before those that are not.
 
 import io
 import json
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,24 @@ Entry = Mapping[str, Any]  # of a layer: its class_name and its config
 
 NETWORKS = ("Sequential", "Functional", "Model")
 RECURRENT = ("LSTM", "GRU")
+# What comes of damaged bytes, and of descriptions in which something else stands than what Keras writes there.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+# Weights hardly compress. What would fill the memory from a small file was made for that, or is damaged.
+MAX_PACKING = 100
+ALWAYS_ALLOWED_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -63,7 +83,9 @@ def read_network(path: Path, check: Check) -> KerasNetwork:
             return read_zip(path, check)
         with h5py.File(path) as file:
             return read_hdf5(file, path, check)
-    except (OSError, RuntimeError, zipfile.BadZipFile, KeyError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ConversionError:
+        raise
+    except DAMAGE as error:
         raise ConversionError(f"{path}: not a whole file of Keras ({error}); download or copy it again") from error
 
 
@@ -71,9 +93,9 @@ def read_zip(path: Path, check: Check) -> KerasNetwork:
     import h5py
 
     with zipfile.ZipFile(path) as archive:
-        description = json.loads(archive.read("config.json"))
-        version = json.loads(archive.read("metadata.json")).get("keras_version", "")
-        weights = io.BytesIO(archive.read("model.weights.h5"))
+        description = json.loads(read_member(archive, "config.json", path))
+        version = str(json.loads(read_member(archive, "metadata.json", path)).get("keras_version", ""))
+        weights = io.BytesIO(read_member(archive, "model.weights.h5", path))
     entries = chain_of(description, path)
     check(list(flatten(entries, path, are_counted=True)), version)
     with h5py.File(weights) as file:
@@ -85,6 +107,12 @@ def read_zip(path: Path, check: Check) -> KerasNetwork:
                 return KerasNetwork(layers, arrays, input_shape_of(description, path), version)
     missing = next(group for layer in layers for group in layer.groups if has_arrays(layer) and group not in file)
     raise ConversionError(f"{path}: its model.weights.h5 has no {missing}; the file is not whole")
+
+
+def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    member = archive.getinfo(name)
+    check_size(member.file_size, member.compress_size, name, path)
+    return archive.read(member)
 
 
 def read_hdf5(file: Any, path: Path, check: Check) -> KerasNetwork:
@@ -101,8 +129,10 @@ def read_hdf5(file: Any, path: Path, check: Check) -> KerasNetwork:
     for top in dict.fromkeys(layer.top for layer in layers):
         members = [layer for layer in layers if layer.top == top]
         group = groups[top]
-        given = [np.asarray(group[name]) for name in read_names(group, "weight_names")]
-        arrays |= {id(layer): own for layer, own in zip(members, share(given, members, path), strict=True)}
+        names = read_names(group, "weight_names")
+        check_number(names, sum(sum(count_arrays(layer)) for layer in members), top, path)
+        given = [read_array(file, group, name, path) for name in names]
+        arrays |= {id(layer): own for layer, own in zip(members, share(given, members), strict=True)}
     return KerasNetwork(layers, [arrays[id(layer)] for layer in layers], input_shape_of(description, path), version)
 
 
@@ -128,6 +158,11 @@ def chain_of(entry: Entry, path: Path) -> list[Entry]:
                     "which each layer takes what the one before gives, and is used once"
                 )
         before = name
+    outputs = inputs_of(config["output_layers"]) if "output_layers" in config else []
+    if outputs not in ([], [before]):
+        raise ConversionError(
+            f"{path}: its outputs are those of {', '.join(outputs)}; what converts has one output, of its last layer"
+        )
     return [layer for layer in entries if layer["class_name"] != "InputLayer"]
 
 
@@ -220,20 +255,38 @@ def has_arrays(layer: KerasLayer) -> bool:
 def read_variables(file: Any, layer: KerasLayer, path: Path) -> list[Array]:
     """The arrays of a layer in a `.keras` file."""
     groups = [file.get(group, {}) for group in layer.groups]
-    arrays = [np.asarray(group[name]) for group in groups for name in sorted(group, key=int)]
-    check_number(arrays, sum(count_arrays(layer)), layer.name, path)
-    return arrays
+    places = [(group, name) for group in groups for name in sorted(group, key=int)]
+    check_number(places, sum(count_arrays(layer)), layer.name, path)
+    return [read_array(file, group, name, path) for group, name in places]
 
 
-def check_number(arrays: Sequence[Array], expected: int, name: str, path: Path) -> None:
-    if len(arrays) != expected:
-        raise ConversionError(f"{path}: {name} has {len(arrays)} arrays, not {expected}; the file is not whole")
+def read_array(file: Any, group: Any, name: str, path: Path) -> Array:
+    """An array that lies in the file itself: HDF5 can also point at other files of whoever reads it."""
+    found = group[name]
+    if found.file != file or found.is_virtual or found.external:
+        raise ConversionError(f"{path}: {name} lies in another file, which is not read; save the model in one")
+    if found.dtype.kind != "f":
+        raise ConversionError(f"{path}: {name} is of type {found.dtype}; what converts are floating-point numbers")
+    check_size(found.size * found.dtype.itemsize, found.id.get_storage_size(), name, path)
+    return np.asarray(found, dtype=np.float32)
 
 
-def share(arrays: list[Array], layers: Sequence[KerasLayer], path: Path) -> list[list[Array]]:
+def check_size(num_bytes: int, num_stored: int, name: str, path: Path) -> None:
+    if num_bytes > max(ALWAYS_ALLOWED_BYTES, MAX_PACKING * num_stored):
+        raise ConversionError(
+            f"{path}: {name} is to have {num_bytes} bytes, of which {num_stored} are there; the file is damaged, or "
+            "made to fill the memory"
+        )
+
+
+def check_number(names: Sequence[Any], expected: int, owner: str, path: Path) -> None:
+    if len(names) != expected:
+        raise ConversionError(f"{path}: {owner} has {len(names)} arrays, not {expected}; the file is not whole")
+
+
+def share(arrays: list[Array], layers: Sequence[KerasLayer]) -> list[list[Array]]:
     """The arrays of each layer of an `.h5` file's group: first what is trained of all of them, then the rest."""
     counts = [count_arrays(layer) for layer in layers]
-    check_number(arrays, sum(map(sum, counts)), layers[0].top, path)
     remaining = iter(arrays)
     are_trained = [layer.config.get("trainable", True) for layer in layers]
     shares = [

@@ -21,6 +21,18 @@ STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "ne
 LABEL_KEYS = ("id2label", "labels", "classes", "class_names", "categories", "class_to_idx")
 # What wrappers of a module put before every name: DataParallel, torch.compile.
 WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+# What torch.load raises for damaged files.
+DAMAGE = (
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,15 @@ def read_weights(path: str | Path) -> Weights:
     """The tensors of a `.pth`, `.pt` or like file, or of one that `READERS` knows, and its labels where it has them."""
     path = Path(path)
     if not path.is_file():
-        raise ConversionError(f"{path}: " + ("this is a folder, not a file" if path.is_dir() else "no such file"))
+        index = path.with_name(f"{path.name}.index")
+        hint = f"; did you mean {index.name}?" if index.is_file() else ""
+        raise ConversionError(
+            f"{path}: " + ("this is a folder, not a file" if path.is_dir() else f"no such file{hint}")
+        )
+    if path.suffix.startswith(".data-"):
+        raise ConversionError(
+            f"{path}: a TensorFlow checkpoint is read by its other file, {path.stem}.index; name that"
+        )
     if path.suffix in READERS:
         return READERS[path.suffix](path)
     return as_weights(path, read_torch(path))
@@ -49,7 +69,7 @@ def as_weights(path: Path, content: Mapping[str, Any]) -> Weights:
     """The tensors and labels somewhere in what a training script saved."""
     labels = next((as_labels(key, content[key]) for key in LABEL_KEYS if is_label_table(content.get(key))), None)
     nested = next((content[key] for key in STATE_DICT_KEYS if isinstance(content.get(key), Mapping)), content)
-    tensors = {name: value for name, value in nested.items() if isinstance(value, Tensor)}
+    tensors = {name: value for name, value in nested.items() if isinstance(name, str) and isinstance(value, Tensor)}
     if not tensors:
         raise ConversionError(f"{path}: holds no tensors; its keys are {', '.join(map(str, list(content)[:10]))}")
     return Weights(unwrap(tensors), labels)
@@ -90,7 +110,7 @@ def read_torch(path: Path) -> dict[str, Any]:
             f"{path}: holds more than tensors and plain values, and to read that would run code from the file. "
             "Open it where you trust it, and save its state_dict alone"
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError, LookupError, AssertionError, struct.error) as error:
+    except DAMAGE as error:
         raise ConversionError(f"{path}: not a whole PyTorch file; download or copy it again") from error
     if not isinstance(content, Mapping):
         raise ConversionError(f"{path}: holds a {type(content).__name__}, not a dictionary of tensors")
@@ -102,7 +122,7 @@ def unwrap(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     tensors = dict(state_dict)
     for prefix in WRAPPER_PREFIXES:
         if tensors and all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+            return unwrap({name.removeprefix(prefix): tensor for name, tensor in tensors.items()})
     return tensors
 
 
