@@ -20,6 +20,7 @@ from muybridge.training.mixing import Mixing, cutmix, draw_box, draw_share, mixu
 from muybridge.training.parameters import freeze, parameter_groups, train_mode
 from muybridge.training.progress import keep_until, read_metrics
 from muybridge.training.schedules import schedule
+from muybridge.training.setup import make_model, new_model
 
 
 def settings(**fields):
@@ -297,3 +298,27 @@ def test_features_are_not_cached_of_a_network_that_scores_each_frame(tmp_path):
             assert (by_features - model(clip).logits).abs().max() > 1e-7
             with pytest.raises(ValueError, match="scores each of its frames; set cache_features=False"):
                 check_caching(settings, model)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "size"),
+    [
+        ("lrcn", {"num_frames": 4}, {"height": 64, "width": 64}),  # as it was
+        ("lrcn", {"image_size": 128}, {"height": 128, "width": 128}),  # squeezed still
+        ("c3d", {"num_frames": 16}, {"height": 128, "width": 171}),
+        ("c3d", {"image_size": 48, "num_frames": 16}, {"shortest_edge": 48}),
+        ("fusion_cnn", {"model_fields": {"image_size": 48, "hidden_sizes": [4, 4, 4], "kernel_sizes": [5, 3, 3]}},
+         {"shortest_edge": 48}),
+    ],
+)  # fmt: skip
+def test_a_new_networks_processor_gives_what_the_network_takes(model, fields, size):
+    tiny_fields = {**ARCHITECTURES[model].tiny, **fields.pop("model_fields", {})} if model != "lrcn" else {}
+    network, processor = new_model(settings(model=model, model_fields=tiny_fields, **fields), ["a", "b"])
+    assert dict(processor.size) == size
+    clip = torch.zeros(network.config.num_frames, 3, 200, 240, dtype=torch.uint8)
+    assert network(processor(clip, return_tensors="pt").pixel_values_videos).logits.shape == (1, 2)
+
+
+def test_an_architecture_for_images_is_not_trained_on_videos():
+    with pytest.raises(ValueError, match="'vgg' is an architecture for images; put it on frames with model='frame_poo"):
+        make_model(settings(model="vgg"), [])

@@ -67,6 +67,17 @@ def named(name: str, load: Callable[..., Loaded], **arguments: Any) -> Loaded:
         raise CommandError(f"the model {name!r} cannot be loaded: {error}") from error
 
 
+def refuse_images(name: str, config: Any) -> None:
+    """Refuses a network for images where one for videos is asked for."""
+    from muybridge.models.registry import image_architectures
+
+    if config.model_type in image_architectures():
+        raise CommandError(
+            f"{name} is a {config.model_type}, a network for images: use it in pipeline('image-classification'), or "
+            "put it on frames with FramePoolingForVideoClassification.from_backbone"
+        )
+
+
 def positive(text: str) -> int:
     """The type of a flag for a number of things."""
     number = int(text)

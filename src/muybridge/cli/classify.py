@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 from transformers import AutoConfig
 
-from muybridge.cli import CommandError, named, positive
+from muybridge.cli import CommandError, named, positive, refuse_images
 from muybridge.data.formats.catalogue import video_files
 from muybridge.pipelines import VideoClassificationPipeline
 from muybridge.video import ErrorPolicy
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     policy = ErrorPolicy.parse(arguments.errors)
     clips = list(expand(arguments.clips))
     views = {name: getattr(arguments, name) for name in ("num_clips", "num_crops") if getattr(arguments, name)}
-    named(arguments.model, AutoConfig.from_pretrained)  # before anything slow
+    refuse_images(arguments.model, named(arguments.model, AutoConfig.from_pretrained))  # before anything slow
     pipeline = named(
         arguments.model,
         VideoClassificationPipeline,

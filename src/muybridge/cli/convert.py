@@ -9,7 +9,9 @@ from muybridge.conversion.checkpoint import convert_file
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help=f"whose weights: {', '.join(SOURCES)}")
-    parser.add_argument("weights", metavar="WEIGHTS", help="the .pth, .pt or .safetensors file")
+    parser.add_argument(
+        "weights", metavar="WEIGHTS", help="the file: .pth, .safetensors, .keras, .h5, .index, .caffemodel"
+    )
     parser.add_argument("out", metavar="OUT", help="the folder to make")
     parser.add_argument("--labels", help="a file with one label a line, or a known data set such as kinetics400")
     parser.add_argument("--verify", action="store_true", help="load the checkpoint again and compare its outputs")

@@ -267,7 +267,8 @@ class FramesForVideoClassification(FramesPreTrainedModel, VideoForClassification
     def from_backbone(cls, backbone: str | Path | PreTrainedModel, **fields: Any) -> Self:
         """A new classifier on a trained image encoder: a network, or the folder or Hub name of one.
 
-        `fields` are those of the config; `image_size` and `num_channels` are the encoder's own where it has such.
+        `make_processor(image_processor)` of what comes out makes the processor to save beside it. `fields` are those of
+        the config; `image_size` and `num_channels` are the encoder's own where it has such.
         """
         given = backbone.config if isinstance(backbone, PreTrainedModel) else AutoConfig.from_pretrained(backbone)
         encoder_config = copy.deepcopy(as_encoder_config(given))

@@ -42,7 +42,8 @@ def inflate(
 
     GoogLeNet with batch norm becomes an I3D, ResNet (of transformers) an R3D, VGG a C3D; each takes pixels as the
     image network does, but for a GoogLeNet with `transform_input`, which makes pixels in [-1, 1] of others: its I3D
-    takes them in [-1, 1], as I3D's processor gives them. `num_frames` is the length of the clips, where it is to be
+    takes them in [-1, 1], as I3D's processor gives them. `make_processor(image_processor)` of what comes out makes the
+    processor to save beside it. `num_frames` is the length of the clips, where it is to be
     another than the architecture's own.
 
     Every filter is repeated k times along time and divided by k, so a video of one still frame gives the hidden states

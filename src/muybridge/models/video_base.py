@@ -11,6 +11,7 @@ from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
 from transformers.utils.generic import can_return_tuple
 
 from muybridge.models.base import NetworkConfig, NetworkForClassification, NetworkPreTrainedModel
+from muybridge.processing import VideoProcessor
 from muybridge.types import Protocol
 
 
@@ -51,7 +52,27 @@ class VideoPreTrainedModel(NetworkPreTrainedModel):
         return self.get_features(pixel_values_videos)
 
 
+# The arguments that say what becomes of a pixel's value, in image processors of transformers and in ours.
+PIXEL_ARGUMENTS = (
+    "channel_order", "do_normalize", "do_rescale", "image_mean", "image_std", "resample", "rescale_factor",
+)  # fmt: skip
+
+
 class VideoForClassification(VideoPreTrainedModel, NetworkForClassification):
+    def make_processor(self, image_processor: Any = None, **fields: Any) -> VideoProcessor:
+        """A processor that gives what this network takes, to be saved beside it.
+
+        `image_processor` is that of the image network which this one was made of: pixels become what it makes of them.
+        `fields` are the processor's arguments that are to be others.
+        """
+        from muybridge.models.registry import ARCHITECTURES  # which imports this module
+
+        given = {name: getattr(image_processor, name, None) for name in PIXEL_ARGUMENTS}
+        numbers = {name: value for name, value in given.items() if value is not None}
+        processor = ARCHITECTURES[self.config.model_type].processor
+        sizes = processor.size_fields(self.config.image_size)
+        return processor(**{"num_frames": self.config.num_frames, **sizes, **numbers, **fields})
+
     @can_return_tuple
     def forward(
         self,

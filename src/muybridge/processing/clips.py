@@ -56,7 +56,8 @@ def choose_clips(
         return interleaved_clips(total, settings.num_frames, settings.num_clips)
     if settings.num_clips != 1:
         raise ValueError(
-            f"num_clips is {settings.num_clips}; sampling {settings.sampling!r} makes one clip of the whole video"
+            f"num_clips is {settings.num_clips}; sampling {settings.sampling!r} makes one clip of the whole video; use "
+            "num_clips=1, or a protocol of one clip"
         )
     if settings.sampling == "strided":
         return [sampling.strided(total=total, num_frames=settings.num_frames)]

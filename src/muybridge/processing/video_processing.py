@@ -104,6 +104,14 @@ class VideoProcessor(CheckedProcessor, VideoProcessorMixin):
     image_std: Sequence[float] = (0.229, 0.224, 0.225)
     return_mask = False
 
+    @classmethod
+    def size_fields(cls, side: int) -> dict[str, Mapping[str, int]]:
+        """What makes it give frames of side×side: squeezed where the class squeezes its own, or else cropped."""
+        own, square = dict(cls.crop_size), {"height": side, "width": side}
+        if own == square:
+            return {}
+        return {"size": square if dict(cls.size) == own else {"shortest_edge": side}, "crop_size": square}
+
     def preprocess(self, videos: Any, **kwargs: Any) -> BatchFeature:
         settings = self.settings(kwargs)
         Protocol(settings.num_clips, settings.num_crops)  # refuses numbers of views that cannot be

@@ -11,7 +11,7 @@ from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
 from muybridge.cards import data_name
 from muybridge.data import VideoRecords, load_videos
-from muybridge.models.registry import video_architectures
+from muybridge.models.registry import image_architectures, video_architectures
 from muybridge.models.video_base import VideoConfig, VideoForClassification
 from muybridge.processing import VideoProcessor
 from muybridge.training.learner import Task, tasks_of
@@ -48,6 +48,11 @@ def make_model(settings: TrainingSettings, tasks: Sequence[Task]) -> tuple[Video
     labels = [label if len(tasks) == 1 else f"{task.name}: {label}" for task in tasks for label in task.labels]
     if settings.model in video_architectures():
         return new_model(settings, labels)
+    if settings.model in image_architectures():
+        raise ValueError(
+            f"{settings.model!r} is an architecture for images; put it on frames with model='frame_pooling' or 'lrcn' "
+            f"and model_fields={{'backbone_config': {{'model_type': {settings.model!r}}}}}"
+        )
     return pretrained_model(settings, labels)
 
 
@@ -59,9 +64,8 @@ def new_model(settings: TrainingSettings, labels: Sequence[str]) -> tuple[VideoF
         config = architecture.config(
             **given, **dropout_field(settings), **settings.model_fields, **label_fields(labels)
         )
-    side = config.image_size
-    crop = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}} if given else {}
-    processor_fields = {"num_frames": config.num_frames, **crop, **settings.processor_fields}
+    size_fields = architecture.processor.size_fields(config.image_size)
+    processor_fields = {"num_frames": config.num_frames, **size_fields, **settings.processor_fields}
     with stated_fields():
         return architecture.classifier(config), architecture.processor(**processor_fields)
 

@@ -18,7 +18,6 @@ from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 from transformers.utils.generic import can_return_tuple
 
 from muybridge.models.ensemble.configuration_ensemble import EnsembleConfig, check_labels
-from muybridge.models.ensemble.video_processing_ensemble import EnsembleVideoProcessor
 from muybridge.models.video_base import VideoForClassification, VideoPreTrainedModel
 from muybridge.processing import VideoProcessor
 
@@ -177,6 +176,8 @@ class EnsembleForVideoClassification(EnsemblePreTrainedModel, VideoForClassifica
         and as large frames as any member takes, and the numbers of the first one's processor. A network in memory is
         not copied: the ensemble shares its weights. The ensemble is in evaluation mode.
         """
+        if not isinstance(members, Mapping):
+            raise TypeError(f"members is a {type(members).__name__}; it must map names to folders or models")
         networks = {name: load_member(name, member) for name, member in members.items()}
         found = {name: load_processor(name, member) for name, member in members.items()}
         numbers = {name: pixel_numbers(each) for name, each in {**found, **(processors or {})}.items() if each}
@@ -186,16 +187,10 @@ class EnsembleForVideoClassification(EnsemblePreTrainedModel, VideoForClassifica
             member.network = network
         return model.eval()
 
-    def make_processor(self) -> VideoProcessor:
-        """The processor that this ensemble takes videos from."""
-        side = self.config.image_size
-        return EnsembleVideoProcessor(
-            num_frames=self.config.num_frames,
-            size={"shortest_edge": side},
-            crop_size={"height": side, "width": side},
-            image_mean=list(self.config.image_mean),
-            image_std=list(self.config.image_std),
-        )
+    def make_processor(self, image_processor: Any = None, **fields: Any) -> VideoProcessor:
+        """The processor that this ensemble takes videos from: its config says how pixels are normalised."""
+        numbers = {"image_mean": list(self.config.image_mean), "image_std": list(self.config.image_std)}
+        return super().make_processor(image_processor, **{**numbers, **fields})
 
 
 def load_member(name: str, member: str | Path | PreTrainedModel) -> PreTrainedModel:
