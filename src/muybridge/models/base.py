@@ -201,6 +201,8 @@ class NetworkPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, nn.Conv2d | nn.Conv3d):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif (initialize := getattr(module, "initialize", None)) is not None:  # a layer of ours begins in its own way
+            initialize()
 
 
 class NetworkForClassification(NetworkPreTrainedModel):

@@ -12,6 +12,7 @@ from transformers.utils.generic import can_return_tuple
 
 from muybridge.models.base import run_stages
 from muybridge.models.c3d.configuration_c3d import C3DConfig
+from muybridge.models.layers.fully_connected import FullyConnected
 from muybridge.models.video_base import VideoForClassification, VideoPreTrainedModel
 
 
@@ -38,11 +39,6 @@ class C3DStage(GradientCheckpointingLayer):
         return self.layers(hidden)
 
 
-class C3DFullyConnected(nn.Sequential):
-    def __init__(self, in_features: int, out_features: int) -> None:
-        super().__init__(nn.Linear(in_features, out_features), nn.ReLU(inplace=True))
-
-
 class C3DPreTrainedModel(VideoPreTrainedModel):
     config: C3DConfig
     base_model_prefix = "c3d"
@@ -61,9 +57,9 @@ class C3DModel(C3DPreTrainedModel):
         frames, side = config.grid
         size = config.fully_connected_size
         self.stages = nn.ModuleList(C3DStage(config, index) for index in range(len(config.depths)))
-        self.fc6 = C3DFullyConnected(config.hidden_sizes[-1] * frames * side * side, size)
+        self.fc6 = FullyConnected(config.hidden_sizes[-1] * frames * side * side, size)
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.fc7 = C3DFullyConnected(size, size)
+        self.fc7 = FullyConnected(size, size)
         self.post_init()
 
     def get_stages(self) -> list[nn.Module]:

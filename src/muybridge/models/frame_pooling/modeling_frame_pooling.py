@@ -9,7 +9,6 @@ Shapes: B videos, V views of each, T frames, C channels, H×W pixels, D features
 from collections.abc import Callable
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention, ImageClassifierOutputWithNoAttention
 from transformers.utils.generic import can_return_tuple
@@ -78,12 +77,6 @@ def make_fusion(config: FramePoolingConfig) -> nn.Module:
 class FramePoolingPreTrainedModel(FramesPreTrainedModel):
     config: FramePoolingConfig
     base_model_prefix = "frame_pooling"
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
-        if isinstance(module, HiddenLinear):
-            module.initialize()
 
 
 class FramePoolingModel(FramePoolingPreTrainedModel):

@@ -5,21 +5,9 @@ from typing import ClassVar
 from huggingface_hub.dataclasses import strict
 
 from muybridge.models.base import Numbers
+from muybridge.models.googlenet.configuration_googlenet import INCEPTION_SIZES
 from muybridge.models.i3d.padding import Padding, Triple, convolved_size, pooled_size
 from muybridge.models.video_base import VideoConfig
-
-# Of each mixed block, the channels of its branches' convolutions: b0; b1a, b1b; b2a, b2b; b3b.
-MIXED_SIZES = (
-    (64, 96, 128, 16, 32, 32),
-    (128, 128, 192, 32, 96, 64),
-    (192, 96, 208, 16, 48, 64),
-    (160, 112, 224, 24, 64, 64),
-    (128, 128, 256, 24, 64, 64),
-    (112, 144, 288, 32, 64, 64),
-    (256, 160, 320, 32, 128, 128),
-    (256, 160, 320, 32, 128, 128),
-    (384, 192, 384, 48, 128, 128),
-)
 
 # The poolings before the blocks 2b, 3b, 4b and 5b: kernel and stride, of frames and of pixels.
 POOLINGS = (((1, 3), (1, 2)), ((1, 3), (1, 2)), ((3, 3), (2, 2)), ((2, 2), (2, 2)))
@@ -43,7 +31,7 @@ class I3DConfig(VideoConfig):
     num_frames: int = 64
     image_size: int = 224
     hidden_sizes: Numbers = (64, 64, 192)
-    mixed_sizes: list[Numbers] | tuple[Numbers, ...] = MIXED_SIZES
+    mixed_sizes: list[Numbers] | tuple[Numbers, ...] = INCEPTION_SIZES
     width_multiplier: float = 1.0
     padding: Padding = "same"
     batch_norm_eps: float = 1e-3
@@ -71,7 +59,7 @@ class I3DConfig(VideoConfig):
         if len(self.hidden_sizes) != 3 or min(self.hidden_sizes) < 1:
             raise ValueError(f"hidden_sizes is {self.hidden_sizes}; it must be three numbers, each 1 or more")
         rows = [tuple(row) for row in self.mixed_sizes]
-        if len(rows) != len(MIXED_SIZES) or any(len(row) != 6 or min(row) < 1 for row in rows):
+        if len(rows) != len(INCEPTION_SIZES) or any(len(row) != 6 or min(row) < 1 for row in rows):
             raise ValueError(f"mixed_sizes is {rows}; it must be nine rows of six numbers, each 1 or more")
 
     def validate_input(self) -> None:

@@ -17,8 +17,8 @@ from transformers.utils.generic import can_return_tuple
 from muybridge.models.base import get_aggregation
 from muybridge.models.image_encoder import FramesForVideoClassification, FramesPreTrainedModel, ImageEncoder
 from muybridge.models.lrcn.configuration_lrcn import LRCNConfig
-from muybridge.models.lrcn.recurrence import Recurrence, RecurrentCell, State
-from muybridge.models.simple_cnn.layers import HiddenLinear, Shape, build, shape_after
+from muybridge.models.lrcn.recurrence import Recurrence, State
+from muybridge.models.simple_cnn.layers import Shape, build, shape_after
 
 
 class StreamState(NamedTuple):
@@ -82,12 +82,6 @@ def make_head(config: LRCNConfig) -> nn.Sequential:
 class LRCNPreTrainedModel(FramesPreTrainedModel):
     config: LRCNConfig
     base_model_prefix = "lrcn"
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
-        if isinstance(module, HiddenLinear | RecurrentCell):
-            module.initialize()
 
 
 class LRCNModel(LRCNPreTrainedModel):

@@ -5,7 +5,6 @@ Shapes: B images, C channels, H×W pixels, D features.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention
@@ -14,7 +13,7 @@ from transformers.utils.generic import can_return_tuple
 from muybridge.models.base import run_stages
 from muybridge.models.image_base import ImageForClassification, ImagePreTrainedModel
 from muybridge.models.simple_cnn.configuration_simple_cnn import SimpleCNNConfig
-from muybridge.models.simple_cnn.layers import HiddenLinear, Layer, Shape, build, shape_after
+from muybridge.models.simple_cnn.layers import Layer, Shape, build, shape_after
 
 WEIGHTED = ("convolution", "linear")
 
@@ -48,12 +47,6 @@ class SimpleCNNPreTrainedModel(ImagePreTrainedModel):
     config: SimpleCNNConfig
     base_model_prefix = "simple_cnn"
     _no_split_modules = ("SimpleCNNStage",)
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
-        if isinstance(module, HiddenLinear):
-            module.initialize()
 
 
 class SimpleCNNModel(SimpleCNNPreTrainedModel):
