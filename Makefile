@@ -37,7 +37,7 @@ compare: .venv
 
 # Writes the tables of README.md and docs/hub.md again from the registry and from benchmarks/results.
 tables: .venv
-	$(BIN)/python -m muybridge.tables README.md docs/hub.md
+	$(BIN)/python -m benchmarks.tables README.md docs/hub.md
 
 clean:
 	rm -rf .venv demo compare_classics build dist src/*.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -11,7 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command has it, be
 
 from benchmarks.common import write_results
 
-NOT_BENCHMARKS = {"__init__", "__main__", "clips", "common", "web_clients", "web_servers"}
+NOT_BENCHMARKS = {"__init__", "__main__", "clips", "common", "tables", "web_clients", "web_servers"}
 BENCHMARKS = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - NOT_BENCHMARKS)
 
 

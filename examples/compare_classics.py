@@ -27,10 +27,10 @@ from tqdm import tqdm
 
 from muybridge.data.sprites import SpriteSettings, sprite
 from muybridge.files import replace_text
+from muybridge.markdown import text_table
 from muybridge.models import ARCHITECTURES
 from muybridge.models.inspection import count_gmacs, count_parameters
 from muybridge.models.video_base import VideoForClassification
-from muybridge.tables import compare_classics_rows, text_table
 
 # What is to be told apart, and the set of sprites in which it is.
 TASKS = {"motion": "easy", "appearance": "appearance"}
@@ -254,6 +254,14 @@ def summary(runs: list[dict[str, float]]) -> dict[str, Any]:
     return {"hits": {"mean": statistics.mean(hits), "deviation": deviation}, "runs": runs}
 
 
+def rows(results: dict[str, Any]) -> list[dict[str, str]]:
+    """The table that is printed: the mean share of hits of each network."""
+    return [
+        {"network": name, **{task: f"{found[task]['hits']['mean']:.1%}" for task in TASKS}}
+        for name, found in results.items()
+    ]
+
+
 def slug(name: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
 
@@ -272,7 +280,7 @@ def main() -> None:
         "results": study.results(),
     }
     replace_text(arguments.output / "results.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
-    print(text_table(compare_classics_rows(facts)))
+    print(text_table(rows(facts["results"])))
 
 
 if __name__ == "__main__":

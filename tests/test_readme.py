@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from muybridge.tables import fill_tables
+from benchmarks.tables import fill_tables
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ which a file becomes a label:
 - `processing`: frames become `pixel_values_videos`.
 - `models`: `pixel_values_videos` become features and logits; one folder an architecture.
 - `conversion`: weights that others trained become checkpoints.
+- `inference`: videos in, outputs in order out.
 - `pipelines`: all of it in one call.
 - `data`: which clips: folders, manifests, published lists, shards, streams; made ones.
 - `training`: the loop on Accelerate, from settings to a checkpoint.

@@ -1,4 +1,4 @@
-"""Markdown, as cards and the README have it."""
+"""Tables and lists: Markdown for cards and documents, columns for a terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,3 +17,12 @@ def cell(text: str) -> str:
 
 def bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
+
+
+def text_table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Columns for a terminal; the last one is as wide as it is."""
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )

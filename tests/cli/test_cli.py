@@ -13,7 +13,7 @@ from golden import Golden
 from muybridge.cards import parse_card, write_card
 from muybridge.cli import COMMANDS, main
 from muybridge.conversion import SOURCES
-from muybridge.conversion.checkpoint import card_facts
+from muybridge.conversion.file_conversion import make_card_facts
 from muybridge.models import ARCHITECTURES
 
 
@@ -55,7 +55,7 @@ def test_a_card_claims_the_publishers_numbers_for_the_published_file_alone(check
     assert parse_card(text)["license"] == "unknown"
     assert "63.96" not in text
     source = SOURCES["torchvision/mc3_18"]
-    facts = card_facts(source, "muybridge convert …", "mc3", is_published=True)
+    facts = make_card_facts(source, "muybridge convert …", "mc3", is_published=True)
     text = write_card(source.architecture.classifier(source.config({}, num_labels=400)), facts)
     assert parse_card(text)["license"] == "bsd-3-clause"
     assert parse_card(text)["datasets"] == ["kinetics400"]

@@ -20,8 +20,8 @@ from transformers import pipeline
 from muybridge import VideoClassificationPipeline
 from muybridge.cli import main
 from muybridge.conversion import ConversionError, convert, read_weights
-from muybridge.conversion.checkpoint import convert_file
-from muybridge.conversion.weights import READERS
+from muybridge.conversion.file_conversion import convert_file
+from muybridge.conversion.reading import READERS
 
 FOLDER = Path(__file__).parents[1] / "goldens" / "keras"
 GOLDENS = {version: json.loads((FOLDER / f"keras_{version}.json").read_text())["networks"] for version in (2, 3)}

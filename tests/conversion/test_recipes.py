@@ -1,19 +1,21 @@
-"""The recipes in `conversion/` are whole, say where the weights come from, and fit the source they name."""
+"""The recipes are whole, say where the weights come from, and fit the source they name."""
 
 import re
 import tomllib
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import pytest
 import torch
 
-from muybridge.conversion import SOURCES, read_labels
+from muybridge.conversion import SOURCES
+from muybridge.conversion.file_conversion import make_numbers, make_paper
+from muybridge.conversion.recipe import FOLDER, load_recipes
+from muybridge.data.labels import read_labels
 
-FOLDER = Path(__file__).parents[2] / "conversion"
 KEYS = [
     "source",
+    "architecture",
     "title",
     "address",
     "file_name",
@@ -94,8 +96,9 @@ def test_the_source_reads_its_own_recipe(recipe: dict[str, Any]):
         recipe["datasets"],
         recipe.get("labels"),
     )
-    assert known.get_paper().title == recipe["paper"]["title"]
-    assert len(known.get_numbers()) == len(recipe.get("results", []))
+    assert make_paper(known).title == recipe["paper"]["title"]
+    assert len(make_numbers(known)) == len(recipe.get("results", []))
+    assert load_recipes()[recipe["source"]] == known
 
 
 @each_recipe

@@ -10,8 +10,8 @@ import torch
 import tensorflow_checkpoint as writer
 from golden import Golden
 from muybridge.conversion import SOURCES, ConversionError, convert, read_weights
-from muybridge.conversion.checkpoint import convert_file
 from muybridge.conversion.converter import fit
+from muybridge.conversion.file_conversion import convert_file
 from tensorflow_checkpoint import write_checkpoint
 
 TENSORS = {

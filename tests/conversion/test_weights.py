@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from muybridge.conversion import ConversionError, read_labels, read_weights
+from muybridge.conversion import ConversionError, read_weights
 
 TENSORS = {"fc.weight": torch.rand(3, 4), "fc.bias": torch.rand(3)}
 
@@ -112,20 +112,3 @@ def test_a_file_without_tensors_is_refused(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "weights.pth")
     with pytest.raises(ConversionError, match="holds no tensors; its keys are epoch"):
         read_weights(tmp_path / "weights.pth")
-
-
-def test_labels_are_read_from_a_file_and_by_the_name_of_a_data_set(tmp_path):
-    (tmp_path / "labels.txt").write_text("walk\n\nrun\n")
-    assert read_labels(tmp_path / "labels.txt") == ["walk", "run"]
-    assert read_labels("kinetics400")[:2] == ["abseiling", "air drumming"]
-
-
-def test_labels_that_repeat_are_refused(tmp_path):
-    (tmp_path / "labels.txt").write_text("walk\nrun\nwalk\n")
-    with pytest.raises(ConversionError, match="repeats walk"):
-        read_labels(tmp_path / "labels.txt")
-
-
-def test_unknown_labels_list_the_known_data_sets():
-    with pytest.raises(ConversionError, match=r"'?nothing'? is neither a file nor a known data set.*hmdb51, imagenet"):
-        read_labels("nothing")

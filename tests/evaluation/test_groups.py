@@ -1,6 +1,6 @@
 import pytest
 
-from muybridge.conversion import read_labels
+from muybridge.data.labels import read_labels
 from muybridge.evaluation.groups import read_groups
 
 

@@ -9,8 +9,8 @@ from transformers import VideoMAEConfig, VideoMAEForVideoClassification, pipelin
 
 from clips import moving_square, write_clip
 from muybridge import AutoVideoProcessor, ErrorPolicy, VideoClassificationPipeline, VideoError, VideoProcessor
+from muybridge.inference import map_ahead
 from muybridge.models import ARCHITECTURES
-from muybridge.pipelines.prefetch import map_ahead
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ from muybridge.models import ARCHITECTURES
 from muybridge.training import TrainingSettings
 from muybridge.training.averaging import WeightAverage
 from muybridge.training.checking import check_caching
-from muybridge.training.checkpoints import command_words
 from muybridge.training.learner import Learner, task_loss, tasks_of
 from muybridge.training.mixing import Mixing, cutmix, draw_box, draw_share, mixup, smooth_targets
 from muybridge.training.parameters import freeze, parameter_groups, train_mode
 from muybridge.training.progress import keep_until, read_metrics
 from muybridge.training.schedules import schedule
 from muybridge.training.setup import make_model, new_model
+from muybridge.training.trained_model import command_words
 
 
 def settings(**fields):

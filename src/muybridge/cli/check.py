@@ -8,7 +8,7 @@ from typing import get_args
 from muybridge.data import load_videos
 from muybridge.data.check import DataReport, Finding, Kind, check_videos
 from muybridge.data.formats import FORMATS
-from muybridge.tables import text_table
+from muybridge.markdown import text_table
 
 MAX_VIDEOS_SHOWN = 3  # of a finding; the report has all
 

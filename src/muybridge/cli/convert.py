@@ -3,8 +3,9 @@
 import argparse
 import sys
 
-from muybridge.conversion import SOURCES, read_labels
-from muybridge.conversion.checkpoint import convert_file
+from muybridge.conversion import SOURCES
+from muybridge.conversion.file_conversion import convert_file
+from muybridge.data.labels import read_labels
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,13 @@ import argparse
 import json
 import sys
 
-from muybridge.markdown import markdown_table
-from muybridge.tables import architecture_rows, source_rows, text_table
+from muybridge.conversion.recipe import load_recipes
+from muybridge.markdown import markdown_table, text_table
+from muybridge.models import ARCHITECTURES
+from muybridge.models.base import NetworkConfig
+from muybridge.models.registry import get_architecture
+
+Row = dict[str, str]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,3 +28,34 @@ def run(arguments: argparse.Namespace) -> int:
         table = markdown_table if arguments.markdown else text_table
         print("\n\n".join(table(rows) for rows in tables.values()))
     return 0
+
+
+def architecture_rows() -> list[Row]:
+    return [
+        {
+            "architecture": architecture.title,
+            "model_type": architecture.name,
+            "input": input_size(config),
+            "papers": "; ".join(f"{paper.title} ({paper.year})" for paper in architecture.papers),
+        }
+        for architecture in ARCHITECTURES.values()
+        for config in [architecture.config()]
+    ]
+
+
+def input_size(config: NetworkConfig) -> str:
+    """Frames, where there are any, height and width."""
+    *frames, _, height, width = config.input_shape()
+    return "×".join(map(str, [*frames, height, width]))
+
+
+def source_rows() -> list[Row]:
+    return [
+        {
+            "source": recipe.source,
+            "architecture": get_architecture(recipe.architecture).title,
+            "trained on": ", ".join(recipe.datasets),
+            "licence": recipe.licence,
+        }
+        for recipe in load_recipes().values()
+    ]

@@ -47,10 +47,9 @@ def pixels(mean: Colour) -> dict[str, Any]:
     return {"rescale_factor": 1.0, "image_mean": list(mean), "image_std": [1.0, 1.0, 1.0], "channel_order": "bgr"}
 
 
-def plain(name: str, architecture: str, fields: Mapping[str, Any], processor: Mapping[str, Any]) -> Source:
+def plain(name: str, fields: Mapping[str, Any], processor: Mapping[str, Any]) -> Source:
     return Source(
         name=f"caffe/{name}",
-        architecture_name=architecture,
         fields=fields,
         renames=PLAIN_RENAMES,
         classifier="fc8.weight",
@@ -64,14 +63,13 @@ def find_auxiliary_heads(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 SOURCES = [
-    plain("alexnet", "alexnet", AlexNetConfig.PRESETS["caffe"], pixels(MEAN_OF_CAFFE) | SQUARE),
-    plain("caffenet", "alexnet", AlexNetConfig.PRESETS["caffenet"], pixels(MEAN_OF_CAFFE) | SQUARE),
-    plain("cnn_m_2048", "cnn_m", {}, pixels(MEAN_OF_CNN_M)),
-    plain("vgg16", "vgg", {}, pixels(MEAN_OF_VGG)),
-    plain("vgg19", "vgg", {"depths": (2, 2, 4, 4, 4)}, pixels(MEAN_OF_VGG)),
+    plain("alexnet", AlexNetConfig.PRESETS["caffe"], pixels(MEAN_OF_CAFFE) | SQUARE),
+    plain("caffenet", AlexNetConfig.PRESETS["caffenet"], pixels(MEAN_OF_CAFFE) | SQUARE),
+    plain("cnn_m_2048", {}, pixels(MEAN_OF_CNN_M)),
+    plain("vgg16", {}, pixels(MEAN_OF_VGG)),
+    plain("vgg19", {"depths": (2, 2, 4, 4, 4)}, pixels(MEAN_OF_VGG)),
     Source(
         name="caffe/googlenet",
-        architecture_name="googlenet",
         fields=GoogLeNetConfig.PRESETS["2014"],
         renames=GOOGLENET_RENAMES,
         classifier="loss3/classifier.weight",

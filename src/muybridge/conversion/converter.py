@@ -19,9 +19,9 @@ from muybridge.conversion import (
     torchvision_images,
 )
 from muybridge.conversion.errors import ConversionError
-from muybridge.conversion.labels import read_labels
 from muybridge.conversion.sources import Source
-from muybridge.conversion.weights import unwrap
+from muybridge.conversion.weights import strip_wrapper_prefixes
+from muybridge.data.labels import read_labels
 from muybridge.models.base import NetworkForClassification
 
 SOURCES: dict[str, Source] = {
@@ -60,7 +60,7 @@ def convert(
     if others:
         listed = ", ".join(map(str, others[:MAX_LISTED]))
         raise ConversionError(f"the state dict holds other things than tensors: {listed}")
-    model, tensors, problems = fit(known, unwrap(state_dict), fields)
+    model, tensors, problems = fit(known, strip_wrapper_prefixes(state_dict), fields)
     if problems:
         raise ConversionError(describe(known, state_dict, problems))
     model.load_state_dict(tensors, assign=True)
@@ -116,7 +116,7 @@ def as_parameter(tensor: Tensor, like: Tensor) -> Tensor:
 
 
 def describe(source: Source, state_dict: Mapping[str, Tensor], problems: Sequence[str]) -> str:
-    tensors = unwrap(state_dict)
+    tensors = strip_wrapper_prefixes(state_dict)
     listed = [*problems[:MAX_LISTED]]
     if len(problems) > MAX_LISTED:
         listed.append(f"and {len(problems) - MAX_LISTED} more")

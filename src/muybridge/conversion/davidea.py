@@ -5,7 +5,6 @@ from muybridge.conversion.sources import Source
 SOURCES = [
     Source(
         name="davidea/c3d",
-        architecture_name="c3d",
         fields={},
         renames=[
             (r"^c3d\.stages\.([01])\.layers\.0\.", lambda match: f"conv{int(match[1]) + 1}."),

@@ -44,7 +44,6 @@ def source(name: str, scope: str, num_channels: int, processor: Mapping[str, flo
     root = f"{scope}/inception_i3d/"
     return Source(
         name=f"deepmind/{name}",
-        architecture_name="i3d",
         fields={"num_channels": num_channels},
         renames=[
             (r"^i3d\.conv3d_(\w+)\.", rf"{root}Conv3d_\1."),

@@ -13,7 +13,6 @@ from muybridge.conversion.sources import Source, flattened
 def source(name: str, num_channels: int, processor: Mapping[str, float]) -> Source:
     return Source(
         name=f"hassony2/{name}",
-        architecture_name="i3d",
         fields={"num_channels": num_channels},
         renames=[
             (r"^i3d\.", ""),

@@ -56,7 +56,6 @@ def source(name: str, depth: int, fields: Mapping[str, Any]) -> Source:
     block, depths = DEPTHS[depth]
     return Source(
         name=f"kenshohara/{name}_{depth}",
-        architecture_name="video_resnet",
         fields={"block": block, "depths": depths, "stem_frames": 7, "is_stem_pooled": True, **fields},
         renames=renames(block, "stem_mid_channels" in fields),
         classifier="fc.weight",

@@ -566,7 +566,6 @@ def processor_fields(config: NetworkConfig) -> dict[str, Any]:
 SOURCES = [
     Source(
         name="keras/lrcn",
-        architecture_name="lrcn",
         fields={},
         renames=[],
         classifier="classifier.weight",

@@ -1,4 +1,4 @@
-"""Where a source's weights are published and what is known of them: the files of `conversion/`, which travel along."""
+"""Where the weights of a source are published, and what is known of them: the files of `recipes/`."""
 
 import tomllib
 from collections.abc import Mapping
@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-from muybridge.cards import Number
-from muybridge.models.registry import Paper
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -18,6 +15,7 @@ class Recipe:
     """What is known of one published file of weights. See conversion/README.md for the fields."""
 
     source: str
+    architecture: str
     title: str
     address: str
     file_name: str
@@ -35,21 +33,17 @@ class Recipe:
     sha256_prefix: str | None = None
     gflops: float | None = None
 
-    def get_paper(self) -> Paper:
-        return Paper(self.paper["title"], ", ".join(self.paper["authors"]), self.paper["year"], self.paper["url"])
-
-    def get_numbers(self) -> list[Number]:
-        """The publisher's results."""
-        return [
-            Number(
-                result["dataset"], "", result["metric"], round(result["value"] / 100, 6), result["protocol"],
-                stated_in=result["where"],
-            )
-            for result in self.results
-        ]  # fmt: skip
-
 
 @cache
 def load_recipe(source: str) -> Recipe:
-    path = FOLDER / f"{source.replace('/', '_')}.toml"
+    return read_recipe(FOLDER / f"{source.replace('/', '_')}.toml")
+
+
+def load_recipes() -> dict[str, Recipe]:
+    """Every recipe by the name of its source."""
+    recipes = map(read_recipe, sorted(FOLDER.glob("*.toml")))
+    return {recipe.source: recipe for recipe in recipes}
+
+
+def read_recipe(path: Path) -> Recipe:
     return Recipe(**tomllib.loads(path.read_text(encoding="utf-8")))

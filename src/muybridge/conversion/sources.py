@@ -41,7 +41,6 @@ class Source:
     """
 
     name: str
-    architecture_name: str
     fields: Mapping[str, Any]
     renames: Renames
     classifier: str
@@ -53,7 +52,7 @@ class Source:
 
     @property
     def architecture(self) -> Architecture:
-        return get_architecture(self.architecture_name)
+        return get_architecture(self.recipe.architecture)
 
     @property
     def recipe(self) -> Recipe:

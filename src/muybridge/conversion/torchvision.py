@@ -32,7 +32,6 @@ def source(name: str, fields: Mapping[str, Any]) -> Source:
     stem = STEM_2PLUS1D if fields.get("stem_convolution") == "2plus1d" else STEM_3D
     return Source(
         name=f"torchvision/{name}",
-        architecture_name="video_resnet",
         fields={"mid_channels": "block", **fields},
         renames=[*RENAMES, *stem],
         classifier="fc.weight",

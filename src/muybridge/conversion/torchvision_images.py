@@ -46,7 +46,6 @@ def vgg(name: str) -> Source:
     places = feature_places(fields["depths"], (1, 2, 3, 4, 5), fields.get("has_batch_norm", False))
     return Source(
         name=f"torchvision/vgg{name}",
-        architecture_name="vgg",
         fields=fields,
         renames=plain_renames(places, (0, 3, 6)),
         classifier="classifier.6.weight",
@@ -95,7 +94,6 @@ def resnet(name: str, fields: Mapping[str, Any]) -> Source:
     """ResNet, with the stride of a bottleneck block in its 3×3 convolution."""
     return Source(
         name=f"torchvision/{name}",
-        architecture_name="resnet",
         fields=fields,
         renames=RESNET_RENAMES,
         classifier="fc.weight",
@@ -105,7 +103,6 @@ def resnet(name: str, fields: Mapping[str, Any]) -> Source:
 SOURCES = [
     Source(
         name="torchvision/alexnet",
-        architecture_name="alexnet",
         fields=AlexNetConfig.PRESETS["torchvision"],
         renames=plain_renames(feature_places((1, 1, 1, 1, 1), (1, 2, 5), False), (1, 4, 6)),
         classifier="classifier.6.weight",
@@ -114,7 +111,6 @@ SOURCES = [
     *map(vgg, VGGConfig.PRESETS),
     Source(
         name="torchvision/googlenet",
-        architecture_name="googlenet",
         fields={"transform_input": True, "has_auxiliary_heads": False},
         renames=GOOGLENET_RENAMES,
         classifier="fc.weight",

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from muybridge.conversion.labels import read_labels
+from muybridge.data.labels import read_labels
 
 Groups = dict[str, list[str]]
 

@@ -25,7 +25,7 @@ from transformers.video_processing_utils import VideoProcessorMixin
 from muybridge.data.records import VideoRecords
 from muybridge.evaluation.protocols import processor_arguments
 from muybridge.evaluation.scores import shortened
-from muybridge.pipelines.prefetch import map_ahead
+from muybridge.inference import map_ahead
 from muybridge.processes import process_state
 from muybridge.types import Protocol
 from muybridge.video import ErrorPolicy

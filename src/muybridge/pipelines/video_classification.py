@@ -17,9 +17,9 @@ from transformers import AutoModelForVideoClassification, PreTrainedModel
 from transformers.modeling_outputs import ImageClassifierOutput
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
+from muybridge.inference import map_ahead
 from muybridge.models.base import average_views, get_aggregation
 from muybridge.models.optimization import optimize
-from muybridge.pipelines.prefetch import map_ahead
 from muybridge.video import ErrorPolicy
 
 Labels = list[dict[str, Any]]

@@ -24,7 +24,6 @@ from muybridge.evaluation import Result, evaluate
 from muybridge.models.video_base import VideoForClassification
 from muybridge.training.averaging import WeightAverage
 from muybridge.training.checking import check_caching, check_labels, check_weights, warnings_of
-from muybridge.training.checkpoints import single_task_model, write_checkpoint
 from muybridge.training.clips import CachedFeatures, ShuffledOrder, TaskClips, make_clips
 from muybridge.training.errors import TrainingError, explained, readable
 from muybridge.training.features import cached_features
@@ -38,6 +37,7 @@ from muybridge.training.settings import TrainingSettings
 from muybridge.training.setup import load_data, make_model, make_tasks
 from muybridge.training.sharding import check_sharding, share_unsharded, whole_model
 from muybridge.training.state import Position, load_state, newest_position, save_state
+from muybridge.training.trained_model import single_task_model, write_checkpoint
 
 LOG_EVERY_STEPS = 10
 INPUT_NAMES = ("pixel_values_videos", "features")
