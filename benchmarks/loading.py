@@ -37,7 +37,7 @@ def run() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         records = make_records(Path(name) / "clips")
         pack_videos(records, Path(name) / "copied")
-        pack_videos(records, Path(name) / "encoded", encoding=Encoding(SHORT_SIDE), num_jobs=2)
+        pack_videos(records, Path(name) / "encoded", encoding=Encoding(SHORT_SIDE), num_workers=2)
         ours = TrainingClips(records, make_processor())
         copied = TrainingClips(load_videos(Path(name) / "copied"), make_processor())
         encoded = TrainingClips(load_videos(Path(name) / "encoded"), make_processor())

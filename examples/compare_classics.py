@@ -268,11 +268,11 @@ def slug(name: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=1, help="how often each is trained (%(default)s)")
+    parser.add_argument("--num-seeds", type=int, default=1, help="how often each is trained (%(default)s)")
     parser.add_argument("--output", type=Path, default=Path("compare_classics"), help="where it goes (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="a step or two of each: does it run at all?")
     arguments = parser.parse_args()
-    study = Study(arguments.output, QUICK if arguments.quick else Sizes(), arguments.seeds)
+    study = Study(arguments.output, QUICK if arguments.quick else Sizes(), arguments.num_seeds)
     facts = {
         "machine": {**machine(), "threads": torch.get_num_threads()},
         "sizes": asdict(study.sizes),

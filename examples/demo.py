@@ -4,7 +4,7 @@ Clips are made in which only the motion tells the class, and written as video fi
 measured under two protocols, and is published with its card to a hub that this machine serves. Loaded back from there
 by its name, it labels a clip; its features find the clips that move alike. What came of it is in one picture.
 
-`--clips` and `--epochs` make it shorter, and the numbers worse.
+`--num-videos` and `--epochs` make it shorter, and the numbers worse.
 """
 
 import argparse
@@ -38,14 +38,14 @@ NUM_NEIGHBOURS = 3
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("demo"), help="where it all goes (%(default)s)")
-    parser.add_argument("--clips", type=int, default=1000, help="how many clips are made (%(default)s)")
+    parser.add_argument("--num-videos", type=int, default=1000, help="how many clips are made (%(default)s)")
     parser.add_argument("--epochs", type=int, default=10, help="how long the network learns (%(default)s)")
     arguments = parser.parse_args()
     logging.disable_progress_bar()  # those of transformers, for files that load in a moment
     start = time.perf_counter()
     folder = arguments.folder
     make_room(folder)
-    make_clips(folder, arguments.clips)
+    make_clips(folder, arguments.num_videos)
     train(folder, arguments.epochs)
     for protocol in ("clip", "video-10x1"):
         evaluate(folder, protocol)
@@ -64,10 +64,10 @@ def make_room(folder: Path) -> None:
     (folder / MARK).touch()
 
 
-def make_clips(folder: Path, num_clips: int) -> None:
+def make_clips(folder: Path, num_videos: int) -> None:
     muybridge(
-        "sprites", folder / "clips", "--clips", num_clips, "--test-share", "0.2",
-        "--size", SIZE, "--num-frames", NUM_FRAMES * 3 // 2,
+        "sprites", "--output", folder / "clips", "--num-videos", num_videos, "--test-share", "0.2",
+        "--image-size", SIZE, "--num-frames", NUM_FRAMES * 3 // 2,
     )  # fmt: skip
     shutil.copy(sorted((folder / "clips" / "test").glob("*/*.mp4"))[0], folder / "clip.mp4")
 
@@ -75,7 +75,7 @@ def make_clips(folder: Path, num_clips: int) -> None:
 def train(folder: Path, epochs: int) -> None:
     """About a million parameters. No mirror images, for left and right are what is to be told apart."""
     muybridge(
-        "train", "--model", "video_resnet", "--data", folder / "clips", "--output", folder / "run",
+        "train", folder / "clips", "--model", "video_resnet", "--output", folder / "run",
         "--num-frames", NUM_FRAMES, "--image-size", SIZE, "--model-fields", *NETWORK,
         "--processor-fields", "fps=null", "--no-flip", "--smallest-crop", "0.8",
         "--epochs", epochs, "--batch-size", "16",
@@ -86,7 +86,7 @@ def train(folder: Path, epochs: int) -> None:
 
 def evaluate(folder: Path, protocol: str) -> None:
     muybridge(
-        "evaluate", "--model", folder / "run" / "model", "--data", folder / "clips", "--protocol", protocol,
+        "evaluate", folder / "clips", "--model", folder / "run" / "model", "--protocol", protocol,
         "--output", folder / "results" / protocol, "--card",
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Trains on one's own videos, and measures what came of it.
 
-    python examples/fine_tune.py VIDEOS run --model CHECKPOINT
+    python examples/fine_tune.py VIDEOS --output run --model CHECKPOINT
 
 VIDEOS is a folder with VIDEOS/train/LABEL/clip.mp4 and VIDEOS/test/LABEL/clip.mp4, or anything else that `load_videos`
 reads and that is divided so. A checkpoint's classifier is trained first and then all of it, its trunk at a lower rate;
@@ -33,7 +33,7 @@ def of_checkpoint(name: str) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", help="a folder of class folders, in train and test")
-    parser.add_argument("output", type=Path, help="the folder of the run")
+    parser.add_argument("--output", type=Path, required=True, help="the folder of the run")
     parser.add_argument("--model", help="the checkpoint to start from: a folder, or a name on the Hub")
     parser.add_argument("--epochs", type=int, default=15, help="(%(default)s)")
     parser.add_argument("--batch-size", type=int, default=8, help="(%(default)s)")

@@ -1,6 +1,6 @@
 """Trains on one's own videos with the Trainer of transformers: our models, processors and data sets fit it as they are.
 
-    python examples/fine_tune_with_trainer.py VIDEOS run --model CHECKPOINT
+    python examples/fine_tune_with_trainer.py VIDEOS --output run --model CHECKPOINT
 
 VIDEOS is a folder with VIDEOS/train/LABEL/clip.mp4 and VIDEOS/test/LABEL/clip.mp4, or anything else that `load_videos`
 reads and that is divided so. Without a checkpoint, a small new R(2+1)D is trained.
@@ -71,7 +71,7 @@ def hit_rate(prediction: EvalPrediction) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", help="a folder of class folders, in train and test")
-    parser.add_argument("output", help="the folder of the run and, in the end, of the checkpoint")
+    parser.add_argument("--output", required=True, help="the folder of the run and, in the end, of the checkpoint")
     parser.add_argument("--model", help="the checkpoint to start from: a folder, or a name on the Hub")
     parser.add_argument("--epochs", type=int, default=15, help="(%(default)s)")
     parser.add_argument("--batch-size", type=int, default=8, help="(%(default)s)")

@@ -1,6 +1,6 @@
 """How much a model knows of videos that it was not trained on: simple classifiers on its features.
 
-    python examples/linear_svm.py CHECKPOINT VIDEOS --stages 2 3 fc6
+    python examples/linear_svm.py VIDEOS --model CHECKPOINT --stages 2 3 fc6
 
 The features of every stage or layer that is asked for, averaged over space and time, and those that the model's own
 classifier gets, are given to a linear SVM and to the nearest neighbours. VIDEOS is divided into train and test, as a
@@ -22,8 +22,8 @@ def layer(word: str) -> int | str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="a checkpoint: a folder, or a name on the Hub")
     parser.add_argument("videos", help="a folder of class folders, in train and test")
+    parser.add_argument("--model", required=True, help="a checkpoint: a folder, or a name on the Hub")
     parser.add_argument(
         "--stages", type=layer, nargs="*", default=[], help="numbers of stages, from 0, or names of layers"
     )

@@ -10,7 +10,7 @@ the columns path, label and split, in three ways:
 - single frames: the same network on one frame at a time, which at test sees the very frames that the others see
   together, and whose answers are averaged.
 
-Each is trained as often as `--seeds` says, with one recipe for all, and what counts is the last epoch: nothing is
+Each is trained as often as `--num-seeds` says, with one recipe for all, and what counts is the last epoch: nothing is
 chosen by the test videos. Started again, the program goes on where it was stopped.
 """
 
@@ -201,13 +201,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weizmann4", type=Path, help="the folder of four actions by nine persons")
     parser.add_argument("fights", type=Path, help="the folder of fights and what is none")
-    parser.add_argument("--seeds", type=int, default=3, help="how often each is trained (%(default)s)")
+    parser.add_argument("--num-seeds", type=int, default=3, help="how often each is trained (%(default)s)")
     parser.add_argument("--output", type=Path, default=Path("real_video"), help="where it goes (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="tiny networks for an epoch: does it run at all?")
     arguments = parser.parse_args()
     data = {"weizmann4": arguments.weizmann4, "fights": arguments.fights}
     sizes = QUICK if arguments.quick else FULL
-    study = Study(data, arguments.output, sizes, arguments.seeds)
+    study = Study(data, arguments.output, sizes, arguments.num_seeds)
     found = run(study)
     write_results(study, found)
     print(table(found))

@@ -54,14 +54,14 @@ def labels_of(model: Path) -> set[str]:
 
 
 def test_fine_tune_gives_a_checkpoint_with_the_videos_labels_and_its_results(videos, checkpoint, tmp_path):
-    words = (videos, tmp_path, "--model", checkpoint, "--epochs", 2, "--no-flip", "--protocol", "clip")
+    words = (videos, "--output", tmp_path, "--model", checkpoint, "--epochs", 2, "--no-flip", "--protocol", "clip")
     assert "video Hit@1" in run("fine_tune.py", *words)
     assert labels_of(tmp_path / "model") == {path.name for path in (videos / "train").iterdir()}
     assert json.loads((tmp_path / "results" / "results.json").read_text())["num_videos"] == 8
 
 
 def test_the_trainer_gives_a_checkpoint_with_the_videos_labels_and_its_processor(videos, checkpoint, tmp_path):
-    words = (videos, tmp_path, "--model", checkpoint, "--epochs", 1, "--num-clips", 2)
+    words = (videos, "--output", tmp_path, "--model", checkpoint, "--epochs", 1, "--num-clips", 2)
     assert re.search(r"eval_video_hit_at_1 += +[01]", run("fine_tune_with_trainer.py", *words))
     assert labels_of(tmp_path) == {path.name for path in (videos / "train").iterdir()}
     assert AutoVideoProcessor.from_pretrained(tmp_path).num_frames == 4
@@ -78,13 +78,13 @@ def test_where_no_checkpoint_is_named_both_begin_with_the_same_small_network(tmp
 
 
 def test_classifiers_on_features_give_a_row_for_each_stage_and_one_for_the_model(videos, checkpoint):
-    rows = run("linear_svm.py", checkpoint, videos, "--stages", 0, 1).splitlines()[2:]
+    rows = run("linear_svm.py", videos, "--model", checkpoint, "--stages", 0, 1).splitlines()[2:]
     assert [row.split(",")[0] for row in rows] == ["| stage 0", "| stage 1", "| the classifier's"]
     assert all(len(re.findall(r"\d+\.\d%", row)) == 2 for row in rows)
 
 
 def test_real_video_measures_every_way_on_both_sets_and_trains_nothing_twice(videos, tmp_path):
-    words = (videos, videos, "--quick", "--seeds", 1, "--output", tmp_path)
+    words = (videos, videos, "--quick", "--num-seeds", 1, "--output", tmp_path)
     printed = run("real_video.py", *words)
     results = json.loads((tmp_path / "results.json").read_text())["results"]
     for ways in results.values():

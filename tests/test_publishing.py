@@ -58,7 +58,7 @@ def test_a_published_checkpoint_is_classified_with_by_its_name(tmp_path):
     [
         ({"licence": "unknown"}, "licence", "the card states none"),
         ({"labels": ()}, "labels", "3 of 3 are numbers, such as LABEL_0"),
-        ({"numbers": ()}, "results", "`muybridge evaluate --model"),
+        ({"numbers": ()}, "results", "`muybridge evaluate DATA --model"),
     ],
 )
 def test_what_a_checkpoint_lacks_is_named_unless_it_is_left_out_on_purpose(tmp_path, changes, name, message):

@@ -16,7 +16,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 @pytest.fixture(scope="module")
 def after_the_demo(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
-    program = [sys.executable, ROOT / "examples" / "demo.py", "--clips", "40", "--epochs", "1"]
+    program = [sys.executable, ROOT / "examples" / "demo.py", "--num-videos", "40", "--epochs", "1"]
     done = subprocess.run(program, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder

@@ -96,7 +96,7 @@ def find_label_problem(_: Card, config: PretrainedConfig) -> str | None:
 def find_result_problem(card: Card, _: PretrainedConfig) -> str | None:
     if card.numbers and card.sections.get("Results", NO_RESULTS) != NO_RESULTS:
         return None
-    return "the card has none; `muybridge evaluate --model … --data … --card` measures some"
+    return "the card has none; `muybridge evaluate DATA --model … --card` measures some"
 
 
 REQUIREMENTS: dict[str, Callable[[Card, PretrainedConfig], str | None]] = {

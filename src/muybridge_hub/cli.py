@@ -45,7 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", parents=[place], help="serve the hub until stopped")
     serve.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 is everywhere (%(default)s)")
     serve.add_argument("--port", type=int, default=7860, help="(%(default)s)")
-    tried = "lets visitors try models on clips: 'muybridge serve-predictions --threads 2'"
+    tried = "lets visitors try models on clips: 'muybridge serve-predictions --num-threads 2'"
     serve.add_argument("--inference", metavar="COMMAND", help=tried)
     serve.add_argument(
         "--public-url", type=web_address, metavar="URL", help="what clients call it, where a proxy does not tell"

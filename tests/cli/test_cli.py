@@ -29,7 +29,7 @@ def weights(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def checkpoint(weights, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoints") / "mc3"
-    assert main(["convert", "torchvision/mc3_18", str(weights), str(folder), "--verify"]) == 0
+    assert main(["convert", "torchvision/mc3_18", str(weights), "--output", str(folder), "--verify"]) == 0
     return folder
 
 
@@ -75,18 +75,18 @@ def test_a_converted_saved_and_loaded_network_gives_the_logits_of_the_original(c
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["torchvision/r3d_18", "{weights}", "{out}"], "They fit torchvision/mc3_18: use that source"),
-        (["torchvision/r3d", "{weights}", "{out}"], "'torchvision/r3d' is not known"),
-        (["torchvision/mc3_18", "none.pth", "{out}"], "none.pth: no such file"),
+        (["torchvision/r3d_18", "{weights}", "--output", "{out}"], "They fit torchvision/mc3_18: use that source"),
+        (["torchvision/r3d", "{weights}", "--output", "{out}"], "'torchvision/r3d' is not known"),
+        (["torchvision/mc3_18", "none.pth", "--output", "{out}"], "none.pth: no such file"),
         (
-            ["torchvision/mc3_18", "{weights}", "{out}", "--labels", "ucf101"],
+            ["torchvision/mc3_18", "{weights}", "--output", "{out}", "--labels", "ucf101"],
             "101 labels for a classifier of 400",
         ),
         (
-            ["torchvision/mc3_18", "{weights}", "{out}", "--labels", "nothing"],
+            ["torchvision/mc3_18", "{weights}", "--output", "{out}", "--labels", "nothing"],
             "neither a file nor a known data set",
         ),
-        (["torchvision/mc3_18", "{weights}", "{weights}"], "exists already"),
+        (["torchvision/mc3_18", "{weights}", "--output", "{weights}"], "exists already"),
     ],
 )
 def test_convert_says_what_is_wrong_and_leaves_nothing(weights, tmp_path, capsys, arguments, message):
@@ -106,6 +106,7 @@ def test_verify_refuses_weights_with_broken_numbers_and_leaves_nothing(tmp_path,
                 "convert",
                 "torchvision/mc3_18",
                 str(tmp_path / "weights.pth"),
+                "--output",
                 str(tmp_path / "out"),
                 "--verify",
             ]

@@ -15,10 +15,10 @@ from clips import decode_from_start, moving_square, write_clip
 from hub_models import put_into_hub, save_tiny_model
 from hub_server import serve_hub
 from muybridge import VideoClassificationPipeline
-from muybridge.cli.serve_predictions import choose_evenly
+from muybridge.cli.prediction_service import choose_evenly
 from muybridge.pipelines.video_classification import Labels
 
-COMMAND = [sys.executable, "-m", "muybridge", "serve-predictions", "--keep", "1"]
+COMMAND = [sys.executable, "-m", "muybridge", "serve-predictions", "--num-models", "1"]
 
 
 class Predictions:

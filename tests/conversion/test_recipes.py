@@ -80,7 +80,7 @@ def test_address_is_the_publishers(recipe: dict[str, Any]):
 @each_recipe
 def test_command_converts_the_file_of_the_recipe(recipe: dict[str, Any]):
     *download, convert = recipe["command"].strip().splitlines()
-    assert convert.startswith(f"muybridge convert {recipe['source']} {recipe['file_name']} ")
+    assert convert.startswith(f"muybridge convert {recipe['source']} {recipe['file_name']} --output ")
     is_direct = recipe["address"].endswith(recipe["file_name"])
     # Of a checkpoint in several files, the last that is fetched is the one that is named.
     assert download[-1:] == ([f"curl -LO {recipe['address']}"] if is_direct else [])

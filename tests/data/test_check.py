@@ -47,14 +47,14 @@ def test_a_sound_data_set_has_no_findings(tmp_path):
     assert report.clips_per_label == {"x": 1, "y": 1}
 
 
-@pytest.mark.parametrize("num_jobs", [1, 2])
-def test_each_kind_of_fault_is_found(tmp_path, num_jobs):
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_each_kind_of_fault_is_found(tmp_path, num_workers):
     for name, seed in (("train/x/a.mp4", 1), ("train/y/b.mp4", 2), ("test/x/c.mp4", 3), ("test/y/a_again.mp4", 1)):
         clip(tmp_path / name, seed)
     clip(tmp_path / "train/x/short.mp4", 4, num_frames=3)
     clip(tmp_path / "train/y/b_again.mp4", 2)
     (tmp_path / "train/y/empty.mp4").write_bytes(b"")
-    report = check_videos(load_videos(tmp_path), num_jobs=num_jobs, min_seconds=0.5)
+    report = check_videos(load_videos(tmp_path), num_workers=num_workers, min_seconds=0.5)
     assert found(report) == {
         ("corrupt", ("empty.mp4",)),
         ("short", ("short.mp4",)),
@@ -107,13 +107,15 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path, capsys):
     (tmp_path / "y").mkdir()
     (tmp_path / "y" / "broken.mp4").write_bytes(b"nothing")
     report = tmp_path / "report.json"
-    assert main(["check", str(tmp_path), "--json", str(report)]) == 1
+    assert main(["check", str(tmp_path), "--output", str(report)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["finding", "videos", "reason"]
     assert lines[1].startswith("corrupt")
     assert lines[-1] == "1 corrupt, 0 short, 0 duplicate, 0 leaking"
     written = json.loads(report.read_text())
     assert written["counts"] == {"corrupt": 1, "short": 0, "duplicate": 0, "leaking": 0}
+    assert main(["check", str(tmp_path), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out) == written
     (tmp_path / "y" / "broken.mp4").unlink()
     (tmp_path / "y").rmdir()
     assert main(["check", str(tmp_path), "--quick"]) == 0
@@ -121,5 +123,5 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path, capsys):
 
 
 def test_real_hostile_files_are_told_from_sound_ones(shared_data):
-    report = check_videos(load_videos(shared_data / "hostile", needs_labels=False), num_jobs=2)
+    report = check_videos(load_videos(shared_data / "hostile", needs_labels=False), num_workers=2)
     assert found(report) == {("corrupt", ("corrupted.mp4",))}

@@ -190,7 +190,7 @@ def test_a_shard_that_was_cut_off_is_named(folder, tmp_path):
 
 
 def test_the_command_packs_with_two_processes(folder, tmp_path, capsys):
-    command = ["pack", str(folder), str(tmp_path / "packed"), "--shard-size", "3", "--short-side", "32", "--jobs", "2"]
-    assert main(command) == 0
+    command = ["pack", str(folder), "--output", str(tmp_path / "packed"), "--shard-size", "3", "--short-side", "32"]
+    assert main([*command, "--num-workers", "2"]) == 0
     assert capsys.readouterr().out.startswith("7 clips in 3 shards, ")
     assert load_videos(tmp_path / "packed").splits == ("train", "test")

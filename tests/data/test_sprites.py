@@ -528,15 +528,16 @@ def test_what_cannot_be_written_is_refused_before_a_folder_is_made(tmp_path, arg
 
 
 def test_the_command_writes_a_data_set_and_says_what(tmp_path, capsys):
-    words = "--clips 24 --motions hard --camera-motion --size 32 --num-frames 4 --fps 8 --test-share 0.5 --seed 3"
-    assert main(["sprites", str(tmp_path / "out"), *words.split()]) == 0
+    numbers = "--num-videos 24 --image-size 32 --num-frames 4 --fps 8 --test-share 0.5 --seed 3"
+    words = ["--output", str(tmp_path / "out"), "--motions", "hard", "--camera-motion", *numbers.split()]
+    assert main(["sprites", *words]) == 0
     assert "12 to train, 12 to test, 6 classes" in capsys.readouterr().err
     assert load_videos(tmp_path / "out").labels == tuple(sorted(HARD))
 
 
 def test_the_command_explains_a_wrong_word(tmp_path, capsys):
-    assert main(["sprites", str(tmp_path / "out"), "--clips", "0"]) == 2
-    assert "num_clips is 0" in capsys.readouterr().err
+    assert main(["sprites", "--output", str(tmp_path / "out"), "--fps", "0"]) == 2
+    assert "fps 0; both must be 1 or more" in capsys.readouterr().err
 
 
 def test_shapes_lie_in_the_circle_and_cover_some_of_it():

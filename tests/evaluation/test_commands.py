@@ -12,7 +12,7 @@ def results(checkpoints, video_folder, tmp_path_factory):
     """What `evaluate` leaves of two networks."""
     folder = tmp_path_factory.mktemp("results")
     models = [str(checkpoint) for checkpoint in checkpoints]
-    assert main(["evaluate", "--model", *models, "--data", str(video_folder), "--output", str(folder)]) == 1
+    assert main(["evaluate", str(video_folder), "--model", *models, "--output", str(folder)]) == 1
     return folder
 
 
@@ -26,7 +26,7 @@ def test_evaluate_writes_a_folder_for_each_model(results, checkpoints):
 
 def test_evaluate_prints_a_table_the_spread_and_what_is_unreadable(checkpoints, video_folder, capsys):
     models = [str(checkpoint) for checkpoint in checkpoints]
-    assert main(["evaluate", "--model", *models, "--data", str(video_folder), "--protocol", "video-10x1"]) == 1
+    assert main(["evaluate", str(video_folder), "--model", *models, "--protocol", "video-10x1"]) == 1
     output = capsys.readouterr()
     assert output.out.count("10 clips × 1 crop, mean of softmax") == 2
     assert "mean and deviation of 2 results" in output.out
@@ -36,8 +36,8 @@ def test_evaluate_prints_a_table_the_spread_and_what_is_unreadable(checkpoints, 
 def test_evaluate_speaks_json(checkpoints, video_folder, tmp_path, capsys):
     groups = tmp_path / "groups.json"
     groups.write_text('{"sideways": ["left", "right"]}')
-    words = ["--data", str(video_folder), "--groups", str(groups), "--leave-out-unreadable", "--json"]
-    assert main(["evaluate", "--model", str(checkpoints[0]), *words]) == 1
+    words = [str(video_folder), "--groups", str(groups), "--leave-out-unreadable", "--json"]
+    assert main(["evaluate", *words, "--model", str(checkpoints[0])]) == 1
     facts = json.loads(capsys.readouterr().out)
     assert facts["num_videos"] == 9
     assert facts["group_average_precision"].keys() == {"sideways"}
@@ -48,7 +48,7 @@ def test_evaluate_takes_the_split_that_is_named(checkpoints, video_folder, tmp_p
     rows = [f"{video_folder}/{label}/{index}.mp4,{label},{split}"
             for index, split in enumerate(("train", "val", "test")) for label in ("left", "right", "up")]  # fmt: skip
     manifest.write_text("\n".join(["path,label,split", *rows]) + "\n")
-    words = ["evaluate", "--model", str(checkpoints[0]), "--data", str(manifest)]
+    words = ["evaluate", str(manifest), "--model", str(checkpoints[0])]
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["num_videos"] == 3
     assert main([*words, "--split", "dev"]) == 2
@@ -58,10 +58,10 @@ def test_evaluate_takes_the_split_that_is_named(checkpoints, video_folder, tmp_p
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "{model}", "--data", "nowhere"], "nowhere"),
-        (["--model", "nowhere", "--data", "{data}"], "the model 'nowhere' cannot be loaded"),
-        (["--model", "{model}", "{model}", "--data", "{data}", "--fold", "1", "2", "3"], "2 models and 3 folds"),
-        (["--model", "{model}", "--data", "{data}", "--errors", "raise"], "broken.mp4: this is not a video"),
+        (["nowhere", "--model", "{model}"], "nowhere"),
+        (["{data}", "--model", "nowhere"], "the model 'nowhere' cannot be loaded"),
+        (["{data}", "--model", "{model}", "{model}", "--fold", "1", "2", "3"], "2 models and 3 folds"),
+        (["{data}", "--model", "{model}", "--errors", "raise"], "broken.mp4: this is not a video"),
     ],
 )
 def test_evaluate_says_what_is_wrong(checkpoints, video_folder, capsys, words, message):

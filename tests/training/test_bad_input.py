@@ -52,7 +52,7 @@ def error_of_command(data, output, capsys, *words):
     """What the command says of it, which is all that a user sees."""
     fields = [f"{name}={json.dumps(value)}" for name, value in ARCHITECTURES["c3d"].tiny.items()]
     tiny = ["--model", "c3d", "--num-frames", "4", "--image-size", "32", "--model-fields", *fields]
-    assert main(["train", "--data", str(data), "--output", str(output), "--trackers", *tiny, *words]) == 2
+    assert main(["train", str(data), "--output", str(output), "--trackers", *tiny, *words]) == 2
     error = capsys.readouterr().err
     assert "Traceback" not in error
     return error

@@ -42,7 +42,7 @@ def test_a_run_leaves_settings_metrics_curves_a_checkpoint_and_a_card(uninterrup
     assert set(model.config.label2id) == {
         path.name for path in tmp_path.joinpath(uninterrupted.data[0], "train").iterdir()
     }
-    assert "muybridge train --model c3d" in (folder / "model" / "README.md").read_text()
+    assert f"muybridge train {uninterrupted.data[0]} --model c3d" in (folder / "model" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("step", [1, 5, 8])
@@ -197,13 +197,13 @@ def test_a_folder_with_a_run_is_not_overwritten(sprites, tmp_path):
 
 
 def test_the_command_trains_and_says_what_is_wrong(sprites, tmp_path, capsys):
-    words = ["train", "--model", "c3d", "--data", str(sprites), "--output", str(tmp_path / "run"), "--steps", "1"]
+    words = ["train", str(sprites), "--model", "c3d", "--output", str(tmp_path / "run"), "--steps", "1"]
     words += ["--num-frames", "16", "--image-size", "32", "--batch-size", "2", "--num-workers", "0", "--trackers"]
     assert main(words) == 0
     assert (tmp_path / "run" / "model" / "config.json").is_file()
     assert main(words) == 2
     assert "holds a run already" in capsys.readouterr().err
-    assert main(["train", "--model", "c3d", "--data", str(tmp_path / "none"), "--output", str(tmp_path / "other")]) == 2
+    assert main(["train", str(tmp_path / "none"), "--model", "c3d", "--output", str(tmp_path / "other")]) == 2
     assert "none" in capsys.readouterr().err
 
 

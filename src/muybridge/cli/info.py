@@ -6,23 +6,20 @@ import mimetypes
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from transformers import AutoConfig, PreTrainedModel
-from transformers.utils import cached_file
+from muybridge.cli.arguments import add_json
+from muybridge.cli.errors import CommandError
 
-from muybridge.cards import parse_card
-from muybridge.cli import CommandError, named
-from muybridge.models.base import NetworkConfig
-from muybridge.models.inspection import count_gmacs, count_parameters
-from muybridge.models.registry import Architecture, get_architecture, input_shape_of, is_known
-from muybridge.video import VideoReader
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from muybridge.models.registry import Architecture
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("thing", metavar="VIDEO|MODEL", help="a file of video, an address of one, or a model")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,11 +30,11 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     width = max(map(len, facts))
     for name, value in facts.items():
-        print(f"{name.replace('_', ' '):<{width}}  {shown(value)}")
+        print(f"{name.replace('_', ' '):<{width}}  {format_value(value)}")
     return 0
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     if value is None:
         return "unknown"
     if isinstance(value, bool):
@@ -52,13 +49,22 @@ def is_video(thing: str) -> bool:
 
 
 def describe_video(source: str) -> dict[str, Any]:
+    from muybridge.video import VideoReader
+
     with VideoReader(source) as reader:
         len(reader)  # counts the frames, where the header only claims a number
         return {"video": source, **asdict(reader.metadata)}
 
 
 def describe_model(name: str) -> dict[str, Any]:
-    config = named(name, AutoConfig.from_pretrained)
+    import torch
+    from transformers import AutoConfig
+
+    from muybridge.cli.models_by_name import open_model
+    from muybridge.models.inspection import count_parameters
+    from muybridge.models.registry import get_architecture, is_known
+
+    config = open_model(name, AutoConfig.from_pretrained)
     if not is_known(config.model_type):
         raise CommandError(f"{name} is a {config.model_type}, which is not one of Muybridge's architectures")
     architecture = get_architecture(config.model_type)
@@ -70,13 +76,17 @@ def describe_model(name: str) -> dict[str, Any]:
         "parameters": count_parameters(model),
         **describe_input(architecture, model),
         "labels": config.num_labels,
-        "licence": licence(name),
+        "licence": read_licence(name),
         "processor": type(architecture.processor_class.from_pretrained(name)).__name__,
     }
 
 
-def describe_input(architecture: Architecture, model: PreTrainedModel) -> dict[str, Any]:
+def describe_input(architecture: "Architecture", model: "PreTrainedModel") -> dict[str, Any]:
     """What the network takes, and what that costs."""
+    from muybridge.models.base import NetworkConfig
+    from muybridge.models.inspection import count_gmacs
+    from muybridge.models.registry import input_shape_of
+
     config, gmacs = model.config, round(count_gmacs(model), 2)
     *frames, channels, height, width = input_shape_of(config)
     size = f"{channels}×{height}×{width}"
@@ -87,6 +97,10 @@ def describe_input(architecture: Architecture, model: PreTrainedModel) -> dict[s
     return {"gmacs_a_clip": gmacs, "input": f"{frames[0]} frames of {size}", **features, "protocol": protocol}
 
 
-def licence(name: str) -> str:
+def read_licence(name: str) -> str:
+    from transformers.utils import cached_file
+
+    from muybridge.cards import parse_card
+
     path = cached_file(name, "README.md", _raise_exceptions_for_missing_entries=False)
     return parse_card(Path(path).read_text(encoding="utf-8"))["license"] if path else "unknown: there is no card"

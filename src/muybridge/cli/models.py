@@ -3,23 +3,25 @@
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
-from muybridge.conversion.recipe import load_recipes
-from muybridge.markdown import markdown_table, text_table
-from muybridge.models import ARCHITECTURES
-from muybridge.models.base import NetworkConfig
-from muybridge.models.registry import get_architecture
+from muybridge.cli.arguments import add_json
+
+if TYPE_CHECKING:
+    from muybridge.models.base import NetworkConfig
 
 Row = dict[str, str]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="for programs")
+    add_json(form)
     form.add_argument("--markdown", action="store_true", help="as the tables in README.md")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from muybridge.markdown import markdown_table, text_table
+
     tables = {"architectures": architecture_rows(), "sources": source_rows()}
     if arguments.json:
         json.dump(tables, sys.stdout, indent=2, ensure_ascii=False)
@@ -31,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def architecture_rows() -> list[Row]:
+    from muybridge.models import ARCHITECTURES
+
     return [
         {
             "architecture": architecture.title,
@@ -43,13 +47,16 @@ def architecture_rows() -> list[Row]:
     ]
 
 
-def input_size(config: NetworkConfig) -> str:
+def input_size(config: "NetworkConfig") -> str:
     """Frames, where there are any, height and width."""
     *frames, _, height, width = config.input_shape()
     return "×".join(map(str, [*frames, height, width]))
 
 
 def source_rows() -> list[Row]:
+    from muybridge.conversion.recipe import load_recipes
+    from muybridge.models.registry import get_architecture
+
     return [
         {
             "source": recipe.source,

@@ -2,37 +2,42 @@
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
-from muybridge.cli.check import add_data_arguments
-from muybridge.data import load_videos
-from muybridge.data.encoding import Encoding
-from muybridge.data.shards import pack_videos
-from muybridge.video import ErrorPolicy
+from muybridge.cli.arguments import add_data, add_errors, add_fold, add_num_workers, add_output, positive
+
+if TYPE_CHECKING:
+    from muybridge.data.encoding import Encoding
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_data_arguments(parser)
-    parser.add_argument("out", metavar="OUT", help="the folder to make, or to go on with")
-    parser.add_argument("--shard-size", type=int, default=256, help="clips a shard (%(default)s)")
-    parser.add_argument("--short-side", type=int, help="encode anew, with a shorter side of so many pixels")
-    parser.add_argument("--keyframe-interval", type=int, help="encode anew, with a keyframe every so many frames (12)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes that write (%(default)s)")
+    add_data(parser)
+    add_fold(parser)
+    add_output(parser, "the folder to make, or to go on with", required=True)
+    parser.add_argument("--shard-size", type=positive, default=256, help="clips a shard (%(default)s)")
+    parser.add_argument("--short-side", type=positive, help="encode anew, with a shorter side of so many pixels")
     parser.add_argument(
-        "--errors", default="skip", help="raise, skip or retry(N): what an unreadable clip does (%(default)s)"
+        "--keyframe-interval", type=positive, help="encode anew, with a keyframe every so many frames (12)"
     )
+    add_num_workers(parser, 0, "processes that write beside this one")
+    add_errors(parser, "clip")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from muybridge.data import load_videos
+    from muybridge.data.shards import pack_videos
+    from muybridge.video import ErrorPolicy
+
     records = load_videos(
         arguments.data, arguments.split, videos=arguments.videos, fold=arguments.fold, needs_labels=False
     )
     report = pack_videos(
         records,
-        arguments.out,
+        arguments.output,
         shard_size=arguments.shard_size,
-        encoding=encoding_of(arguments),
+        encoding=make_encoding(arguments),
         policy=ErrorPolicy.parse(arguments.errors),
-        num_jobs=arguments.jobs,
+        num_workers=arguments.num_workers,
         show_progress=True,
     )
     plural = "s" * (report.num_shards != 1)
@@ -42,8 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if report.skipped else 0
 
 
-def encoding_of(arguments: argparse.Namespace) -> Encoding | None:
+def make_encoding(arguments: argparse.Namespace) -> "Encoding | None":
     """None where the files are to be copied as they are."""
+    from muybridge.data.encoding import Encoding
+
     given = {name: getattr(arguments, name) for name in ("short_side", "keyframe_interval")}
     given = {name: value for name, value in given.items() if value is not None}
     return Encoding(**given) if given else None

@@ -2,12 +2,8 @@
 
 import argparse
 
-from httpx2 import HTTPError
-from huggingface_hub import constants
-from huggingface_hub.errors import HFValidationError
-
-from muybridge.cli import CommandError
-from muybridge.publishing import REQUIREMENTS, publish
+from muybridge.cli.errors import CommandError
+from muybridge.publishing import REQUIREMENTS
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +15,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from httpx2 import HTTPError
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HFValidationError
+
+    from muybridge.publishing import publish
+
     try:
         address = publish(
             arguments.folder,

@@ -5,43 +5,48 @@ import sys
 from collections import Counter
 from dataclasses import fields
 
-from muybridge.data.sprites import CLASS_SETS, SpriteSettings, write_sprites
-
-DEFAULTS = {field.name: field.default for field in fields(SpriteSettings)}
+from muybridge.cli.arguments import add_output, positive
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", metavar="OUT", help="the folder to write, or to go on writing")
-    parser.add_argument("--clips", type=int, default=800, help="how many, of all classes together (%(default)s)")
+    from muybridge.data.sprites import CLASS_SETS, SpriteSettings
+
+    defaults = {field.name: field.default for field in fields(SpriteSettings)}
+    add_output(parser, "the folder to write, or to go on writing", required=True)
+    parser.add_argument(
+        "--num-videos", type=positive, default=800, help="how many, of all classes together (%(default)s)"
+    )
     parser.add_argument(
         "--motions",
         choices=tuple(CLASS_SETS),
-        default=DEFAULTS["classes"],
+        default=defaults["classes"],
         help="which classes; with `appearance` the shape tells them apart, and the motion nothing (%(default)s)",
     )
     parser.add_argument("--camera-motion", action="store_true", help="the camera pans, rolls and zooms a little")
-    parser.add_argument("--size", type=int, default=DEFAULTS["size"], help="pixels a side (%(default)s)")
-    parser.add_argument("--num-frames", type=int, default=DEFAULTS["num_frames"], help="frames a clip (%(default)s)")
+    parser.add_argument("--image-size", type=int, default=defaults["size"], help="pixels a side (%(default)s)")
+    parser.add_argument("--num-frames", type=int, default=defaults["num_frames"], help="frames a clip (%(default)s)")
     parser.add_argument("--fps", type=int, default=16, help="frames a second (%(default)s)")
     parser.add_argument("--test-share", type=float, default=0.25, help="how much of it is for testing (%(default)s)")
     parser.add_argument(
-        "--seed", type=int, default=DEFAULTS["seed"], help="another one gives other clips (%(default)s)"
+        "--seed", type=int, default=defaults["seed"], help="another one gives other clips (%(default)s)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from muybridge.data.sprites import write_sprites
+
     files = write_sprites(
-        arguments.out,
-        arguments.clips,
+        arguments.output,
+        arguments.num_videos,
         fps=arguments.fps,
         test_share=arguments.test_share,
         classes=arguments.motions,
         num_frames=arguments.num_frames,
-        size=arguments.size,
+        size=arguments.image_size,
         seed=arguments.seed,
         camera_motion=arguments.camera_motion,
     )
     splits = Counter(file.split for file in files)
     counts = ", ".join(f"{count} to {split}" for split, count in splits.items())
-    print(f"wrote {arguments.out}: {counts}, {len({file.label for file in files})} classes", file=sys.stderr)
+    print(f"wrote {arguments.output}: {counts}, {len({file.label for file in files})} classes", file=sys.stderr)
     return 0

@@ -6,8 +6,8 @@ from dataclasses import MISSING, Field, fields
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from muybridge.cli import CommandError
-from muybridge.training import TrainingError, TrainingSettings, train
+from muybridge.cli.errors import CommandError
+from muybridge.training.settings import TrainingSettings
 
 # The title of the help that begins with each of these settings.
 TITLES = {
@@ -23,23 +23,26 @@ TITLES = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     group: argparse._ActionsContainer = parser
-    for spec in fields(TrainingSettings):
-        if spec.name in TITLES:
-            group = parser.add_argument_group(TITLES[spec.name])
-        add_flag(group, spec)
+    for setting in fields(TrainingSettings):
+        if setting.name in TITLES:
+            group = parser.add_argument_group(TITLES[setting.name])
+        if setting.name == "data":
+            parser.add_argument("data", nargs="+", metavar="DATA", help=setting.metadata["help"])
+        else:
+            add_flag(group, setting)
     parser.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
     parser.add_argument("--allow-changes", action="store_true", help="also where its settings were others")
 
 
-class Fields(argparse.Action):
+class GatherFields(argparse.Action):
     """Gathers NAME=VALUE words in a dictionary."""
 
     def __call__(self, _parser: Any, namespace: Any, values: Any, _option: str | None = None) -> None:
         setattr(namespace, self.dest, dict(values))
 
 
-def name_and_value(word: str) -> tuple[str, Any]:
-    """The value is JSON, or else the word that it is."""
+def parse_field(word: str) -> tuple[str, Any]:
+    """The name and the value of NAME=VALUE; the value is JSON, or else the word that it is."""
     name, sign, value = word.partition("=")
     if not name or not sign:
         raise argparse.ArgumentTypeError(f"{word!r} is not NAME=VALUE")
@@ -49,29 +52,33 @@ def name_and_value(word: str) -> tuple[str, Any]:
         return name, value
 
 
-def add_flag(parser: argparse._ActionsContainer, spec: Field[Any]) -> None:
-    """A flag for a field: its type, choices, default and explanation."""
-    flag = "--" + spec.name.replace("_", "-")
-    default = spec.default if spec.default is not MISSING else None
+def add_flag(parser: argparse._ActionsContainer, setting: Field[Any]) -> None:
+    """A flag for a setting: its type, choices, default and explanation."""
+    flag = "--" + setting.name.replace("_", "-")
+    default = setting.default if setting.default is not MISSING else None
     shown = "" if default in (None, False, "") else f" ({default})"
-    arguments: dict[str, Any] = {"dest": spec.name, "default": argparse.SUPPRESS}
-    arguments["help"] = (spec.metadata.get("help", "") + shown).strip().replace("%", "%%")
-    kind = next(part for part in get_args(spec.type) or (spec.type,) if part is not NoneType)
-    if spec.type is bool:
+    arguments: dict[str, Any] = {"dest": setting.name, "default": argparse.SUPPRESS}
+    arguments["help"] = (setting.metadata.get("help", "") + shown).strip().replace("%", "%%")
+    kind = next(part for part in get_args(setting.type) or (setting.type,) if part is not NoneType)
+    if setting.type is bool:
         arguments["action"] = argparse.BooleanOptionalAction
-    elif get_origin(spec.type) is Literal:
-        arguments["choices"] = get_args(spec.type)
-    elif get_origin(spec.type) is dict:
-        arguments |= {"nargs": "+", "type": name_and_value, "action": Fields, "metavar": "NAME=VALUE"}
-    elif get_origin(spec.type) is list:
-        arguments |= {"nargs": "*" if spec.name == "trackers" else "+", "type": kind}
+    elif get_origin(setting.type) is Literal:
+        arguments["choices"] = get_args(setting.type)
+    elif get_origin(setting.type) is dict:
+        arguments |= {"nargs": "+", "type": parse_field, "action": GatherFields, "metavar": "NAME=VALUE"}
+    elif get_origin(setting.type) is list:
+        arguments |= {"nargs": "*" if setting.name == "trackers" else "+", "type": kind}
     else:
         arguments["type"] = kind
-    is_required = spec.default is MISSING and spec.default_factory is MISSING
+    is_required = setting.default is MISSING and setting.default_factory is MISSING
     parser.add_argument(flag, required=is_required, **arguments)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from muybridge.cli.models_by_name import hide_loading_bars
+    from muybridge.training import TrainingError, train
+
+    hide_loading_bars()
     values = vars(arguments)
     resume, allow_changes = values.pop("resume"), values.pop("allow_changes")
     try:

@@ -37,7 +37,7 @@ def convert_file(
         raise ConversionError(f"{weights}: {error}") from error
     facts = make_card_facts(
         known,
-        f"muybridge convert {source} {Path(weights).name} {Path(folder).name}",
+        f"muybridge convert {source} {Path(weights).name} --output {Path(folder).name}",
         Path(folder).name,
         is_published=is_published(known, model, Path(weights)),
     )

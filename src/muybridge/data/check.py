@@ -56,7 +56,7 @@ class DataReport:
 def check_videos(
     records: VideoRecords,
     *,
-    num_jobs: int = 1,
+    num_workers: int = 0,
     min_seconds: float = 0.0,
     is_quick: bool = False,
     show_progress: bool = False,
@@ -65,7 +65,7 @@ def check_videos(
 
     Each is decoded to its end, which alone finds damage in the middle; `is_quick` decodes the first frame only.
     """
-    inspections = inspect_all(records, num_jobs, is_quick=is_quick, show_progress=show_progress)
+    inspections = inspect_all(records, num_workers, is_quick=is_quick, show_progress=show_progress)
     findings = [
         *find_unreadable(records, inspections, min_seconds),
         *find_duplicates(records, inspections),
@@ -95,12 +95,10 @@ class Inspections(Dataset[Inspection]):
         return inspect(self.records, self.records[index], is_quick=self.is_quick)
 
 
-def inspect_all(records: VideoRecords, num_jobs: int, *, is_quick: bool, show_progress: bool) -> list[Inspection]:
-    if num_jobs < 1:
-        raise ValueError(f"num_jobs is {num_jobs}; it must be 1 or more")
-    loader = DataLoader(
-        Inspections(records, is_quick=is_quick), batch_size=None, num_workers=num_jobs if num_jobs > 1 else 0
-    )
+def inspect_all(records: VideoRecords, num_workers: int, *, is_quick: bool, show_progress: bool) -> list[Inspection]:
+    if num_workers < 0:
+        raise ValueError(f"num_workers is {num_workers}; it must be 0, which reads in this process, or more")
+    loader = DataLoader(Inspections(records, is_quick=is_quick), batch_size=None, num_workers=num_workers)
     return list(tqdm(loader, unit="clip", desc="checking", disable=None if show_progress else True))
 
 

@@ -60,7 +60,7 @@ def pack_videos(
     shard_size: int = 256,
     encoding: Encoding | None = None,
     policy: ErrorPolicy | None = None,
-    num_jobs: int = 1,
+    num_workers: int = 0,
     show_progress: bool = False,
 ) -> PackReport:
     """Packs clips into shards of `shard_size` clips, or goes on where the same packing was interrupted.
@@ -72,7 +72,7 @@ def pack_videos(
     shards = plan_shards(records, shard_size)
     begin(folder, plan_of(records, shard_size, encoding))
     packing = Packing(records, folder, shards, encoding, policy or ErrorPolicy("skip"))
-    loader = DataLoader(packing, batch_size=None, num_workers=num_jobs if num_jobs > 1 else 0)
+    loader = DataLoader(packing, batch_size=None, num_workers=num_workers)
     with tqdm(total=len(records), unit="clip", desc="packing", disable=None if show_progress else True) as bar:
         for num_clips in loader:
             bar.update(num_clips)

@@ -53,7 +53,8 @@ def write_checkpoint(
     facts = CardFacts(
         title=f"{architecture.title} on {data.name}",
         name=str(folder),
-        summary=f"Gives a video one of {model.config.num_labels} labels. Trained on {data.name} {beginning(settings)}.",
+        summary=f"Gives a video one of {model.config.num_labels} labels. "
+        f"Trained on {data.name} {describe_start(settings)}.",
         licence=settings.licence or "unknown",
         command="muybridge train " + " ".join(map(shlex.quote, command_words(settings))),
         papers=architecture.papers,
@@ -70,7 +71,8 @@ def write_checkpoint(
     save_checkpoint(folder, model, processor, card, pictures=[curves], replace=True)
 
 
-def beginning(settings: TrainingSettings) -> str:
+def describe_start(settings: TrainingSettings) -> str:
+    """Which weights the run started from."""
     is_new = settings.model in ARCHITECTURES
     return "from random weights" if is_new else f"from the weights of {Path(settings.model).name}"
 
@@ -97,20 +99,22 @@ def describe_training(settings: TrainingSettings) -> str:
     return f"{markdown_table(rows)}\n\n{versions}"
 
 
-def spelled(value: Any) -> list[str]:
-    """A setting as the words after its flag."""
+def split_into_words(value: Any) -> list[str]:
+    """A setting as the words that one types after its flag."""
     if isinstance(value, dict):
         return [f"{name}={json.dumps(part, separators=(',', ':'))}" for name, part in value.items()]
     return list(map(str, value)) if isinstance(value, list) else [str(value)]
 
 
 def command_words(settings: TrainingSettings) -> list[str]:
-    """The flags that differ from what they are by default, as one types them."""
-    words = []
+    """The data, and the flags that differ from what they are by default, as one types them."""
+    words = list(settings.data)
     for name, value in settings.given().items():
+        if name == "data":
+            continue
         flag = "--" + name.replace("_", "-")
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
         elif value is not None:
-            words += [flag, *spelled(value)]
+            words += [flag, *split_into_words(value)]
     return words
