@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from muybridge.cli.models import architecture_rows, source_rows
-from muybridge.markdown import markdown_table
+from muybridge.text import make_markdown_table
 
 Row = dict[str, str]
 
@@ -211,7 +211,7 @@ def make_rows(name: str, root: Path) -> list[Row]:
 
 def fill_table(text: str, name: str, rows: Sequence[Row]) -> str:
     marker = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
-    text, count = re.subn(marker, rf"\1{markdown_table(rows)}\n\2", text, flags=re.DOTALL)
+    text, count = re.subn(marker, rf"\1{make_markdown_table(rows)}\n\2", text, flags=re.DOTALL)
     if count != 1:
         raise ValueError(f"the text has {count} places for the table {name!r}; it needs one")
     return text

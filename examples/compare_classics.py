@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from muybridge.data.sprites import SpriteSettings, sprite
 from muybridge.files import replace_text
-from muybridge.markdown import text_table
+from muybridge.text import make_text_table
 from muybridge.models import ARCHITECTURES
 from muybridge.models.inspection import count_gmacs, count_parameters
 from muybridge.models.video_base import VideoForClassification
@@ -280,7 +280,7 @@ def main() -> None:
         "results": study.results(),
     }
     replace_text(arguments.output / "results.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
-    print(text_table(rows(facts["results"])))
+    print(make_text_table(rows(facts["results"])))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@ import pytest
 import yaml
 from huggingface_hub import EvalResult, ModelCard
 
-from muybridge.cards import Card, CardFacts, Number, add_results, data_name, numbers_of, parse_card, write_card
+from muybridge.cards import Card, CardFacts, Number, add_results, numbers_of, parse_card, write_card
 from muybridge.models import ARCHITECTURES
 
 NUMBER = Number("Sports-1M", "test", "video Hit@1", 0.611, "10 clips × 3 crops, mean of softmax; 500 videos")
@@ -99,20 +99,6 @@ def test_a_card_without_its_fields_is_refused(front_matter, message):
     text = "# Title" if front_matter is None else f"---\n{yaml.safe_dump(front_matter)}---\n# Title"
     with pytest.raises(ValueError, match=message):
         parse_card(text)
-
-
-@pytest.mark.parametrize(
-    ("place", "name"),
-    [
-        ("clips", "clips"),
-        ("/home/someone/fights/labels.csv", "fights"),
-        ("ucf101:/data/lists/", "lists"),
-        ("datasets:someone/sprites", "sprites"),
-        ("labels.csv", "labels.csv"),
-    ],
-)
-def test_data_are_called_by_the_end_of_their_place(place, name):
-    assert data_name(place) == name
 
 
 def test_a_title_within_code_begins_no_section_and_two_alike_are_refused(text):

@@ -10,10 +10,11 @@ import yaml
 from huggingface_hub import EvalResult, ModelCardData
 from transformers import PreTrainedModel
 
+from muybridge.data.loading import name_data
 from muybridge.files import replace_text
-from muybridge.markdown import bullets, markdown_table
 from muybridge.models.inspection import count_gmacs, count_parameters
 from muybridge.models.registry import Paper, get_architecture, input_shape_of
+from muybridge.text import make_bullets, make_markdown_table
 from muybridge.types import HEADLINES, SHARES, Protocol
 
 REQUIRED_FIELDS = ("library_name", "license", "pipeline_tag", "tags")
@@ -177,7 +178,9 @@ def write_card(model: PreTrainedModel, facts: CardFacts) -> str:
         **facts.sections,
         "Results": NO_RESULTS,
         "Made with": f"```console\n{facts.command}\n```",
-        "Papers": bullets([f"{paper.authors}: [{paper.title}]({paper.url}), {paper.year}." for paper in facts.papers]),
+        "Papers": make_bullets(
+            [f"{paper.authors}: [{paper.title}]({paper.url}), {paper.year}." for paper in facts.papers]
+        ),
         "Citation": "```bibtex\n" + (facts.citation or "\n".join(map(bibtex, facts.papers))) + "\n```",
     }
     card = Card(data, f"# {facts.title}\n\n{facts.summary}", sections)
@@ -208,7 +211,7 @@ def inserted(sections: Mapping[str, str], title: str, text: str, *, after: str) 
 
 def numbers_of(results: Mapping[str, Any]) -> list[Number]:
     """The results that a card lists."""
-    dataset = data_name(str(results.get("data") or "unnamed data"))
+    dataset = name_data(str(results.get("data") or "unnamed data"))
     how = f"{describe_protocol(results)}; {results['num_videos']} videos"
     if not results.get("unreadable_are_wrong", True):
         how += f", without {results['num_unreadable']} that could not be read"
@@ -236,7 +239,7 @@ def results_table(numbers: Sequence[Number]) -> str:
         how = protocol + (f"; stated in {stated_in}, not measured here" if stated_in else "")
         empty = {"data": f"{dataset} {split}".strip(), **dict.fromkeys(metrics, "–"), "how": how}
         rows.setdefault(number.place, empty)[number.metric] = f"{100 * number.value:.4g}%"
-    return markdown_table(list(rows.values()))
+    return make_markdown_table(list(rows.values()))
 
 
 def classes_table(results: Mapping[str, Any]) -> str:
@@ -250,7 +253,7 @@ def classes_table(results: Mapping[str, Any]) -> str:
         }
         for row in results["classes"]
     ]
-    return f"Under {describe_protocol(results)}.\n\n{markdown_table(rows)}"
+    return f"Under {describe_protocol(results)}.\n\n{make_markdown_table(rows)}"
 
 
 def usage(name: str, task: str) -> str:
@@ -273,7 +276,7 @@ def describe_model(model: PreTrainedModel) -> str:
     ]
     if architecture.task == "video-classification":
         facts.append(f"Protocol: {config.get_protocol()}" if config.protocol else "Protocol: none is stated")
-    return bullets(facts)
+    return make_bullets(facts)
 
 
 def describe_input(shape: Sequence[int]) -> str:
@@ -289,13 +292,6 @@ def bibtex(paper: Paper) -> str:
         f"@misc{{{first}{paper.year}{word},\n  title = {{{paper.title}}},\n  author = {{{authors}}},\n"
         f"  year = {{{paper.year}}},\n  url = {{{paper.url}}},\n}}"
     )
-
-
-def data_name(place: str) -> str:
-    """What data are called: the folder or the name on the Hub that a place ends with, or the folder of a list."""
-    parts = [part for part in re.split(r"[/\\:]", place) if part] or [place]
-    is_list = len(parts) > 1 and parts[-1].endswith((".csv", ".json", ".jsonl", ".txt", ".tsv"))
-    return parts[-2 if is_list else -1]
 
 
 def slug(text: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from clips import moving_square, write_clip
 from muybridge.data import DataError, load_videos
+from muybridge.data.loading import name_data
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -27,7 +28,9 @@ def summary(records) -> list[tuple[str, str | None, str | None]]:
 
 
 def test_a_folder_of_class_folders_is_labelled_by_its_folders(tmp_path):
-    touch(tmp_path, "wave/b.mp4", "wave/a.avi", "jump/deep/er/c.MKV", "jump/notes.txt", ".cache/x.mp4")
+    touch(
+        tmp_path, "wave/b.mp4", "wave/a.avi", "jump/deep/er/c.MKV", "jump/notes.txt", ".cache/x.mp4", "jump/.half/x.mp4"
+    )
     records = load_videos(tmp_path)
     assert records.labels == ("jump", "wave")
     assert summary(records) == [("c.MKV", "jump", None), ("a.avi", "wave", None), ("b.mp4", "wave", None)]
@@ -253,3 +256,17 @@ def test_the_labels_of_real_data_load_as_they_are(shared_data):
     assert {record.group for record in weizmann}.isdisjoint(
         record.group for record in load_videos(shared_data / "weizmann4", "train")
     )
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("clips", "clips"),
+        ("/home/someone/fights/labels.csv", "fights"),
+        ("ucf101:/data/lists/", "lists"),
+        ("datasets:someone/sprites", "sprites"),
+        ("labels.csv", "labels.csv"),
+    ],
+)
+def test_data_are_named_after_the_end_of_their_place(place, name):
+    assert name_data(place) == name

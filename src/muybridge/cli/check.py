@@ -49,10 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def print_report(report: "DataReport") -> None:
     from muybridge.data.check import Kind
-    from muybridge.markdown import text_table
+    from muybridge.text import make_text_table
 
     if report.findings:
-        print(text_table([make_row(finding) for finding in report.findings]), end="\n\n")
+        print(make_text_table([make_row(finding) for finding in report.findings]), end="\n\n")
     splits = ", ".join(f"{count} {split}" for split, count in report.clips_per_split.items())
     where = f" ({splits})" if splits else ""
     print(f"{report.num_clips} clips{where}, {report.duration_seconds / 60:.1f} minutes of video")

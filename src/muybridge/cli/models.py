@@ -20,14 +20,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from muybridge.markdown import markdown_table, text_table
+    from muybridge.text import make_markdown_table, make_text_table
 
     tables = {"architectures": architecture_rows(), "sources": source_rows()}
     if arguments.json:
         json.dump(tables, sys.stdout, indent=2, ensure_ascii=False)
         print()
     else:
-        table = markdown_table if arguments.markdown else text_table
+        table = make_markdown_table if arguments.markdown else make_text_table
         print("\n\n".join(table(rows) for rows in tables.values()))
     return 0
 

@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,13 @@ def load_videos(
     records = [entry.record for entry in catalogue.entries]
     loaded = VideoRecords(records, order, absent=catalogue.absent, stores=catalogue.stores)
     return loaded if split is None else loaded.with_split(split)
+
+
+def name_data(place: str) -> str:
+    """A short name for a data set: the folder, or the name on the Hub, with which its place ends; a list's folder."""
+    parts = [part for part in re.split(r"[/\\:]", place) if part] or [place]
+    is_list = len(parts) > 1 and parts[-1].endswith((".csv", ".json", ".jsonl", ".txt", ".tsv"))
+    return parts[-2 if is_list else -1]
 
 
 def read_catalogue(source: Any, request: Request) -> Catalogue:

@@ -28,6 +28,7 @@ from muybridge.data.errors import DataError
 from muybridge.data.formats.catalogue import VIDEO_SUFFIXES
 from muybridge.data.formats.shards import FIELDS, INDEX_NAME, PLAN_NAME
 from muybridge.data.records import VideoRecord, VideoRecords
+from muybridge.files import replace_bytes, replace_file
 from muybridge.video import ErrorPolicy
 
 HEADER_SIZE = 512  # of a member of a tar file whose name is short
@@ -77,7 +78,7 @@ def pack_videos(
         for num_clips in loader:
             bar.update(num_clips)
     index = {"labels": records.labels, "shards": [shard.name for shard in shards]}
-    write_whole(folder / INDEX_NAME, json.dumps(index, ensure_ascii=False, indent=2).encode())
+    replace_bytes(folder / INDEX_NAME, json.dumps(index, ensure_ascii=False, indent=2).encode())
     return report_on(folder, shards)
 
 
@@ -116,7 +117,7 @@ def begin(folder: Path, plan: dict[str, Any]) -> None:
     if not path.is_file():
         if any(folder.iterdir()):
             raise DataError(f"{folder} is not empty; choose another place or remove it")
-        write_whole(path, json.dumps(plan, indent=2).encode())
+        replace_bytes(path, json.dumps(plan, indent=2).encode())
     elif (begun := json.loads(path.read_text(encoding="utf-8"))) != plan:
         changed = [name for name in plan if plan[name] != begun.get(name)]
         raise DataError(
@@ -150,21 +151,14 @@ class Packing(Dataset[int]):
         sidecar = self.folder / f"{shard.name}.jsonl"
         if not sidecar.is_file():
             rows = self.write(shard)
-            write_whole(sidecar, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+            replace_bytes(sidecar, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
         return len(shard.positions)
 
     def write(self, shard: Shard) -> list[dict[str, Any]]:
         """Writes the tar file and returns a row a clip, for the file beside it."""
         path = self.folder / f"{shard.name}.tar"
-        partial = partial_of(path)
-        try:
-            with tarfile.open(partial, "w", format=tarfile.GNU_FORMAT) as archive:
-                rows = [self.add_clip(archive, position) for position in shard.positions]
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-        return rows
+        with replace_file(path) as partial, tarfile.open(partial, "w", format=tarfile.GNU_FORMAT) as archive:
+            return [self.add_clip(archive, position) for position in shard.positions]
 
     def add_clip(self, archive: tarfile.TarFile, position: int) -> dict[str, Any]:
         record = self.records[position]
@@ -210,17 +204,6 @@ def suffix_of(record: VideoRecord) -> str:
 def without_segment(record: VideoRecord) -> VideoRecord:
     """The record of a segment after it was cut out."""
     return VideoRecord(record.source, record.label, split=record.split, group=record.group, extra=record.extra)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that it is either not there or complete."""
-    partial = partial_of(path)
-    partial.write_bytes(data)
-    partial.replace(path)
-
-
-def partial_of(path: Path) -> Path:
-    return path.with_name(f".{path.name}.partial")
 
 
 def report_on(folder: Path, shards: Sequence[Shard]) -> PackReport:

@@ -16,8 +16,9 @@ from muybridge.data.records import VideoRecords
 from muybridge.evaluation.protocols import get_protocol
 from muybridge.evaluation.provenance import describe_model, versions
 from muybridge.evaluation.results import Result
-from muybridge.evaluation.scores import Scores, shortened
+from muybridge.evaluation.scores import Scores
 from muybridge.evaluation.views import Loading, run_views, video_names
+from muybridge.text import shorten
 from muybridge.types import Protocol
 
 
@@ -101,12 +102,12 @@ def labels_by_name(data: VideoRecords, names: Sequence[str]) -> NDArray[np.int64
     unknown = [label for label in data.labels if label not in numbers]
     if unknown:
         raise ValueError(
-            f"the data have labels that the model does not know: {shortened(unknown)}{similar(unknown[0], names)}. "
-            f"The model's labels are {shortened(names)}; the data's {shortened(data.labels)}"
+            f"the data have labels that the model does not know: {shorten(unknown)}{similar(unknown[0], names)}. "
+            f"The model's labels are {shorten(names)}; the data's {shorten(data.labels)}"
         )
     unlabelled = [record.name for record in data if record.label is None]
     if unlabelled:
-        raise ValueError(f"{len(unlabelled)} of {len(data)} videos have no label: {shortened(unlabelled)}")
+        raise ValueError(f"{len(unlabelled)} of {len(data)} videos have no label: {shorten(unlabelled)}")
     return np.array([numbers[record.label] for record in data], dtype=np.int64)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muybridge.evaluation.probes import decide, linear_svm
-from muybridge.evaluation.scores import Scores, shortened
+from muybridge.evaluation.scores import Scores
+from muybridge.text import shorten
 from muybridge.types import Protocol
 
 METHODS = ("average", "weighted", "svm")
@@ -96,7 +97,7 @@ def reordered(scores: Scores, first: Scores, label_names: Sequence[str], number:
         if differing:
             raise ValueError(
                 f"scores can only be fused of the same {what}; those of file {number} differ from the first ones in "
-                f"{shortened(differing)}"
+                f"{shorten(differing)}"
             )
     positions = {video: position for position, video in enumerate(scores.videos)}
     columns = {name: column for column, name in enumerate(scores.label_names)}
@@ -110,7 +111,7 @@ def reordered(scores: Scores, first: Scores, label_names: Sequence[str], number:
         if label_names[label] != true
     ]
     if wrong:
-        raise ValueError(f"file {number} has other labels than the first for {shortened(wrong)}")
+        raise ValueError(f"file {number} has other labels than the first for {shorten(wrong)}")
     return result
 
 

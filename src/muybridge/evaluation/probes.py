@@ -21,8 +21,9 @@ from muybridge.evaluation.evaluate import labels_by_name, loaded
 from muybridge.evaluation.protocols import get_protocol
 from muybridge.evaluation.provenance import describe_model, versions
 from muybridge.evaluation.results import Result
-from muybridge.evaluation.scores import Scores, shortened
+from muybridge.evaluation.scores import Scores
 from muybridge.evaluation.views import Loading, run_views, video_names
+from muybridge.text import shorten
 from muybridge.types import Protocol
 
 if TYPE_CHECKING:
@@ -144,8 +145,8 @@ def probe(train: Features, test: Features, classifier: str = "svm", **settings: 
     unknown = sorted(set(test.label_names) - set(train.label_names))
     if unknown:
         raise ValueError(
-            f"the test data have labels that the training data lack: {shortened(unknown)}; "
-            f"the training data have {shortened(train.label_names)}"
+            f"the test data have labels that the training data lack: {shorten(unknown)}; "
+            f"the training data have {shorten(train.label_names)}"
         )
     new_numbers = np.array([list(train.label_names).index(name) for name in test.label_names])
     fitted = PROBES[classifier](**settings).fit(train.values[train.is_readable], train.labels[train.is_readable])

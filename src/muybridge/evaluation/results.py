@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muybridge.evaluation import metrics as measures
-from muybridge.evaluation.scores import Scores, shortened
-from muybridge.files import replace_text, replacing
+from muybridge.evaluation.scores import Scores
+from muybridge.files import replace_file, replace_text
+from muybridge.text import shorten
 from muybridge.types import HEADLINES, SHARES
 
 
@@ -90,7 +91,7 @@ class Result:
         indices = {name: index for index, name in enumerate(self.scores.label_names)}
         unknown = sorted({label for members in self.groups.values() for label in members} - set(indices))
         if unknown:
-            raise ValueError(f"the groups name labels that the model does not have: {shortened(unknown)}")
+            raise ValueError(f"the groups name labels that the model does not have: {shorten(unknown)}")
         members = {group: [indices[label] for label in labels] for group, labels in self.groups.items()}
         return measures.group_average_precisions(self.average_precisions, members)
 
@@ -152,9 +153,9 @@ class Result:
         write_table(folder / "classes.csv", [classes[0].keys(), *(row.values() for row in classes)])
         confusion = [[name, *row] for name, row in zip(names, self.confusion.tolist(), strict=True)]
         write_table(folder / "confusion.csv", [["label", *names], *confusion])
-        with replacing(folder / "confusion.png") as partial:
+        with replace_file(folder / "confusion.png") as partial:
             draw_confusion(self.confusion, names, partial)
-        with replacing(folder / "reliability.png") as partial:
+        with replace_file(folder / "reliability.png") as partial:
             draw_reliability(self.reliability, partial)
         replace_text(folder / "results.json", json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n")
         return folder
@@ -201,5 +202,5 @@ def number(value: float | None) -> float | None:
 
 
 def write_table(path: Path, rows: Iterable[Iterable[Any]]) -> None:
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with replace_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)

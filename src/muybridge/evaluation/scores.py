@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from muybridge.files import replacing
+from muybridge.files import replace_file
 from muybridge.models.base import average_views
+from muybridge.text import shorten
 from muybridge.types import Protocol
 
 FORMAT = "muybridge scores 1"
@@ -56,7 +57,7 @@ class Scores:
         silent = {video for video, readable in zip(self.videos, self.is_readable, strict=True) if not readable}
         if silent != set(self.unreadable):
             wrong = sorted(silent ^ set(self.unreadable))
-            raise ValueError(f"a video has no finite logits exactly where it is unreadable; not so: {shortened(wrong)}")
+            raise ValueError(f"a video has no finite logits exactly where it is unreadable; not so: {shorten(wrong)}")
 
     @property
     def is_readable(self) -> NDArray[np.bool_]:
@@ -114,7 +115,7 @@ class Scores:
             "labels": np.ascontiguousarray(self.labels, dtype=np.int64),
             "is_readable": self.is_readable.astype(np.uint8),
         }
-        with replacing(path) as partial:
+        with replace_file(path) as partial:
             save_file(tensors, partial, {"muybridge": json.dumps(names, ensure_ascii=False)})
         return Path(path)
 
@@ -140,10 +141,4 @@ class Scores:
 def refuse_repeats(names: Sequence[str], what: str) -> None:
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise ValueError(f"each {what} must be there once; more than once there is {shortened(repeated)}")
-
-
-def shortened(names: Sequence[str], limit: int = 5) -> str:
-    """The first few names, and how many more there are."""
-    rest = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
+        raise ValueError(f"each {what} must be there once; more than once there is {shorten(repeated)}")

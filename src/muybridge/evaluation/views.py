@@ -24,9 +24,9 @@ from transformers.video_processing_utils import VideoProcessorMixin
 
 from muybridge.data.records import VideoRecords
 from muybridge.evaluation.protocols import processor_arguments
-from muybridge.evaluation.scores import shortened
 from muybridge.inference import map_ahead
 from muybridge.processes import process_state
+from muybridge.text import shorten
 from muybridge.types import Protocol
 from muybridge.video import ErrorPolicy
 
@@ -138,7 +138,7 @@ def assembled(
     is_broken = np.logical_not(np.isfinite(values.reshape(len(names), -1)).all(axis=1))
     broken = [name for name, broken in zip(names, is_broken, strict=True) if broken and name not in unreadable]
     if broken:
-        raise ValueError(f"the model gives numbers that are not finite for {shortened(broken)}: its weights are broken")
+        raise ValueError(f"the model gives numbers that are not finite for {shorten(broken)}: its weights are broken")
     return Outputs(values, {name: unreadable[name] for name in names if name in unreadable})
 
 

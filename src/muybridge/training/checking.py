@@ -7,9 +7,9 @@ from safetensors import safe_open
 from transformers import AutoConfig
 
 from muybridge.data import DataError
-from muybridge.evaluation.scores import shortened
 from muybridge.models import ARCHITECTURES
 from muybridge.models.video_base import VideoForClassification
+from muybridge.text import shorten
 from muybridge.training.settings import TrainingSettings
 from muybridge.training.setup import TaskData
 
@@ -21,7 +21,7 @@ def check_labels(data: Sequence[TaskData], split: str) -> None:
         unlabelled = [record.name for record in task.training if record.label is None]
         if unlabelled:
             raise DataError(
-                f"{part}: {len(unlabelled)} of {len(task.training)} clips have no label: {shortened(unlabelled)}; "
+                f"{part}: {len(unlabelled)} of {len(task.training)} clips have no label: {shorten(unlabelled)}; "
                 "put them into folders of their classes, or leave them out"
             )
         labels = {record.label for record in task.training}
@@ -41,7 +41,7 @@ def warnings_of(data: Sequence[TaskData]) -> list[str]:
         if asked:
             lines.append(
                 f"{task.name}: split {task.evaluation_split!r} has labels that no clip teaches: "
-                f"{shortened(sorted(map(str, asked)))}; its clips of them count as wrong"
+                f"{shorten(sorted(map(str, asked)))}; its clips of them count as wrong"
             )
     return lines
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from muybridge.files import replacing
+from muybridge.files import replace_file
 from muybridge.models.video_base import VideoForClassification
 from muybridge.processing import VideoProcessor
 from muybridge.training.clips import CachedFeatures, TaskClips
@@ -30,7 +30,7 @@ def cached_features(
     columns = read_columns(path, key)
     if columns is None:
         columns = compute_columns(settings, clips, model)
-        with replacing(path) as partial:
+        with replace_file(path) as partial:
             save_file(columns, partial, {KEY: key})
     return CachedFeatures(clips, columns)
 

@@ -9,8 +9,8 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForVideoClassification
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
-from muybridge.cards import data_name
 from muybridge.data import VideoRecords, load_videos
+from muybridge.data.loading import name_data
 from muybridge.models.registry import image_architectures, video_architectures
 from muybridge.models.video_base import VideoConfig, VideoForClassification
 from muybridge.processing import VideoProcessor
@@ -36,7 +36,7 @@ def load_data(settings: TrainingSettings) -> list[TaskData]:
         records = load_videos(source)
         name = settings.evaluation_split or next((name for name in EVALUATION_SPLITS if name in records.splits), None)
         training = records.with_split(settings.split) if records.splits else records
-        loaded.append(TaskData(data_name(source), training, records.with_split(name) if name else None, name))
+        loaded.append(TaskData(name_data(source), training, records.with_split(name) if name else None, name))
     names = [task.name for task in loaded]
     if len(set(names)) < len(names):
         raise ValueError(f"the data sets are called {', '.join(names)}; rename a folder, for each gets a classifier")

@@ -15,10 +15,10 @@ import transformers
 from muybridge.cards import CardFacts, with_results, write_card
 from muybridge.checkpoints import save_checkpoint
 from muybridge.evaluation import Result
-from muybridge.markdown import bullets, markdown_table
 from muybridge.models import ARCHITECTURES
 from muybridge.models.video_base import VideoForClassification
 from muybridge.processing import VideoProcessor
+from muybridge.text import make_bullets, make_markdown_table
 from muybridge.training.learner import Task
 from muybridge.training.progress import CURVES_FILE
 from muybridge.training.settings import TrainingSettings
@@ -60,7 +60,7 @@ def write_checkpoint(
         papers=architecture.papers,
         datasets=[data.name],
         sections={
-            "Labels": bullets(model.config.id2label[index] for index in range(model.config.num_labels)),
+            "Labels": make_bullets(model.config.id2label[index] for index in range(model.config.num_labels)),
             "Data": describe_data(data),
             "Training": describe_training(settings) + f"\n\n![The curves of the run]({CURVES_FILE})",
         },
@@ -84,7 +84,7 @@ def describe_data(data: TaskData) -> str:
         f"{max(counts.values())} each",
         f"Evaluated on: {len(data.evaluation)} other videos" if data.evaluation else "Evaluated on: nothing",
     ]
-    return bullets(lines)
+    return make_bullets(lines)
 
 
 def describe_training(settings: TrainingSettings) -> str:
@@ -96,7 +96,7 @@ def describe_training(settings: TrainingSettings) -> str:
         if name not in ("model", "data", "output", "licence")
     ]
     versions = f"With torch {torch.__version__}, transformers {transformers.__version__}, {platform.machine()}."
-    return f"{markdown_table(rows)}\n\n{versions}"
+    return f"{make_markdown_table(rows)}\n\n{versions}"
 
 
 def split_into_words(value: Any) -> list[str]:

@@ -53,9 +53,9 @@ def is_video_file(name: str) -> bool:
 
 
 def video_files(folder: Path) -> Iterator[Path]:
-    """Every video under a folder, in the order of the names."""
+    """Every video under a folder, in the order of the names; hidden folders may hold half-written files."""
     for directory, folders, files in os.walk(folder, followlinks=True):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if is_video_file(name):
                 yield Path(directory, name)

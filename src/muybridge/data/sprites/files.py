@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from muybridge.data.errors import DataError
 from muybridge.data.sprites.clips import SpriteSettings, label_of, make_clip
-from muybridge.files import replace_text, replacing
+from muybridge.files import replace_file, replace_text
 
 SETTINGS_FILE = "sprites.json"
 MANIFEST_FILE = "labels.csv"
@@ -56,7 +56,6 @@ def write_sprites(
     for index, file in enumerate(tqdm(files, unit="clip", desc="sprites", disable=None if show_progress else True)):
         path = folder / file.path
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
             write_video(path, make_clip(index, chosen).frames, fps)
     write_manifest(folder / MANIFEST_FILE, files)
     return files
@@ -112,19 +111,17 @@ def is_test(turn: int, share: float) -> bool:
 
 def write_video(path: Path, frames: Tensor, fps: int) -> None:
     """Writes frames (T, 3, H, W) as H.264 in MP4; the file appears when it is complete."""
-    partial = path.with_name(f".{path.name}.partial")
-    with av.open(str(partial), "w", format="mp4") as container:
+    with replace_file(path) as partial, av.open(str(partial), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps), options=CODEC_OPTIONS)
         stream.height, stream.width = frames.shape[-2:]
         stream.pix_fmt = "yuv420p"
         for image in frames.permute(0, 2, 3, 1).contiguous().numpy():
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
-    partial.replace(path)
 
 
 def write_manifest(path: Path, files: list[SpriteFile]) -> None:
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as table:
+    with replace_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as table:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(SpriteFile._fields)
         writer.writerows(files)
