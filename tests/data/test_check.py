@@ -111,9 +111,9 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["finding", "videos", "reason"]
     assert lines[1].startswith("corrupt")
-    assert lines[-1] == "1 corrupt, 0 short, 0 duplicate, 0 leaking"
+    assert lines[-1] == "1 corrupt, 0 short, 0 duplicate, 0 leaking, 0 contradictory"
     written = json.loads(report.read_text())
-    assert written["counts"] == {"corrupt": 1, "short": 0, "duplicate": 0, "leaking": 0}
+    assert written["counts"] == {"corrupt": 1, "short": 0, "duplicate": 0, "leaking": 0, "contradictory": 0}
     assert main(["check", str(tmp_path), "--json"]) == 1
     assert json.loads(capsys.readouterr().out) == written
     (tmp_path / "y" / "broken.mp4").unlink()
@@ -123,5 +123,5 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path, capsys):
 
 
 def test_real_hostile_files_are_told_from_sound_ones(shared_data):
-    report = check_videos(load_videos(shared_data / "hostile", needs_labels=False), num_workers=2)
+    report = check_videos(load_videos(shared_data / "hostile"), num_workers=2)
     assert found(report) == {("corrupt", ("corrupted.mp4",))}

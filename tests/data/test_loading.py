@@ -80,8 +80,6 @@ def test_labels_that_are_numbers_are_ordered_as_numbers(tmp_path):
         (["path,label", "a.mp4,x,y"], r"line 2: there are more values than columns"),
         (["path,label", ",x"], r"line 2: the path is empty"),
         (["path,label"], r"lists no clips"),
-        (["path,label", "a.mp4,x", "b.mp4,x"], r"all clips have the label 'x'"),
-        (["path", "a.mp4"], r"no clip has a label; pass needs_labels=False"),
     ],
 )
 def test_what_is_wrong_in_a_manifest_is_said_with_its_line(tmp_path, lines, message):
@@ -108,7 +106,7 @@ def test_an_unknown_split_lists_the_known_ones(tmp_path):
     with pytest.raises(DataError, match="no split 'val'; it has test, train"):
         load_videos(tmp_path, "val")
     with pytest.raises(DataError, match="it is not divided into splits"):
-        load_videos(tmp_path / "train", "val", needs_labels=False)
+        load_videos(tmp_path / "train", "val")
 
 
 def test_an_empty_class_folder_is_named(tmp_path):

@@ -151,7 +151,7 @@ def test_a_label_that_the_model_does_not_know_is_an_error_that_lists_both(checkp
 
 
 def test_videos_without_labels_and_no_videos_are_refused(checkpoint, videos):
-    with pytest.raises(ValueError, match="4 of 10 videos have no label"):
+    with pytest.raises(ValueError, match="4 of 10 clips have no label"):
         evaluate(checkpoint, VideoRecords([VideoRecord(v.source, None if v.label == "up" else v.label) for v in videos],
                                           videos.labels))  # fmt: skip
     with pytest.raises(ValueError, match="there are no videos"):

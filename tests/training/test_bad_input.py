@@ -72,7 +72,7 @@ def test_data_of_a_single_class_are_refused(data, tmp_path, capsys):
     for split in ("train", "test"):
         shutil.rmtree(data / split / "right")
     error = error_of_command(data, tmp_path / "run", capsys)
-    assert f"{data}: all clips have the label 'left'; a classifier needs two classes or more" in error
+    assert "sprites, split 'train': all 2 clips have the label 'left'; a classifier learns nothing from them" in error
 
 
 def test_a_training_split_of_a_single_class_is_refused_whatever_else_the_data_hold(data, tmp_path, capsys):

@@ -27,9 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     from muybridge.data.check import check_videos
     from muybridge.files import replace_text
 
-    records = load_videos(
-        arguments.data, arguments.split, videos=arguments.videos, fold=arguments.fold, needs_labels=False
-    )
+    records = load_videos(arguments.data, arguments.split, videos=arguments.videos, fold=arguments.fold)
     report = check_videos(
         records,
         num_workers=arguments.num_workers,

@@ -28,9 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     from muybridge.data.shards import pack_videos
     from muybridge.video import ErrorPolicy
 
-    records = load_videos(
-        arguments.data, arguments.split, videos=arguments.videos, fold=arguments.fold, needs_labels=False
-    )
+    records = load_videos(arguments.data, arguments.split, videos=arguments.videos, fold=arguments.fold)
     report = pack_videos(
         records,
         arguments.output,

@@ -9,7 +9,9 @@
 """
 
 from muybridge.data.errors import DataError
+from muybridge.data.requirements import check_labels, require_targets
 from muybridge.data.loading import load_videos
-from muybridge.data.records import NO_LABEL, VideoRecord, VideoRecords
+from muybridge.data.records import VideoRecord, VideoRecords
+from muybridge.data.targets import NO_LABEL
 
-__all__ = ["NO_LABEL", "DataError", "VideoRecord", "VideoRecords", "load_videos"]
+__all__ = ["NO_LABEL", "DataError", "VideoRecord", "VideoRecords", "check_labels", "load_videos", "require_targets"]

@@ -4,13 +4,15 @@ import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
-from torch import Tensor
 
-from muybridge.video import VideoReader
+if TYPE_CHECKING:
+    import av
+    from torch import Tensor
+
+    from muybridge.video import VideoReader
 
 CLOCK_HZ = 90_000  # the ticks of MPEG; the frames of every usual rate fall on one
 QUALITY = {"crf": "18", "preset": "veryfast"}  # 18 looks like the original; slower presets save little room
@@ -38,8 +40,10 @@ class Encoding:
         return max(2, round(height * scale / 2) * 2), max(2, round(width * scale / 2) * 2)
 
 
-def encode(reader: VideoReader, encoding: Encoding) -> bytes:
+def encode(reader: "VideoReader", encoding: Encoding) -> bytes:
     """The reader's frames at their times as an .mp4 file."""
+    import av
+
     len(reader)  # what makes the reader's metadata exact
     known = reader.metadata
     height, width = encoding.size(known.height, known.width)
@@ -51,25 +55,27 @@ def encode(reader: VideoReader, encoding: Encoding) -> bytes:
         stream.height, stream.width = height, width
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, CLOCK_HZ)
-        for image, tick in zip(images(reader, (height, width)), ticks(reader), strict=True):
-            container.mux(stream.encode(frame_of(image, tick)))
+        for image, tick in zip(read_images(reader, (height, width)), count_ticks(reader), strict=True):
+            container.mux(stream.encode(make_frame(image, tick)))
         container.mux(stream.encode(None))
     return file.getvalue()
 
 
-def images(reader: VideoReader, size: tuple[int, int]) -> Iterator[Tensor]:
+def read_images(reader: "VideoReader", size: tuple[int, int]) -> "Iterator[Tensor]":
     """Each frame (H, W, C)."""
     return (frame.permute(1, 2, 0) for batch in reader.batches(size=size) for frame in batch)
 
 
-def ticks(reader: VideoReader) -> list[int]:
+def count_ticks(reader: "VideoReader") -> list[int]:
     """When each frame is displayed, in ticks, no two at once."""
     rounded = np.round(reader.frame_seconds * CLOCK_HZ).astype(np.int64)
     steps = np.arange(len(rounded))
     return (np.maximum.accumulate(rounded - steps) + steps).tolist()
 
 
-def frame_of(image: Tensor, tick: int) -> av.VideoFrame:
-    frame = av.VideoFrame.from_ndarray(image.contiguous().numpy(), format="rgb24")
+def make_frame(image: "Tensor", tick: int) -> "av.VideoFrame":
+    from av import VideoFrame
+
+    frame = VideoFrame.from_ndarray(image.contiguous().numpy(), format="rgb24")
     frame.pts, frame.time_base = tick, Fraction(1, CLOCK_HZ)
     return frame

@@ -4,6 +4,7 @@ import difflib
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from muybridge.data.records import VideoRecords
 
 logger = logging.getLogger(__name__)
 
+LABEL_KINDS = ("label", "labels")  # of targets
+
 
 def load_videos(
     source: Any,
@@ -21,25 +24,30 @@ def load_videos(
     labels: Sequence[str] | None = None,
     videos: str | Path | None = None,
     fold: int = 1,
-    needs_labels: bool = True,
 ) -> VideoRecords:
     """The clips of a data set, or of one split of it.
 
     source: a path whose format is recognised, `FORMAT:PLACE` with one of `FORMATS` to name it, or a `Dataset` or
         `DatasetDict` of the library `datasets`.
     labels: the names in a classifier's order; by default the data set's own order, or the alphabet. They are those of
-        the whole data set, whichever split is taken.
+        the whole data set, whichever split is taken. Where clips have sets of labels, it is the order of these.
     videos: where the clips lie, for formats that keep lists and clips apart.
     fold: which of the official divisions into training and test, of UCF101 and HMDB51.
-    needs_labels: False takes clips without labels, or all of one label, for work that does not classify.
+
+    Clips need no labels: what cannot do without them says so, by `check_labels` and `require_targets`.
     """
     catalogue = read_catalogue(source, Request(str(source), Path(videos) if videos else None, fold))
-    name = source if isinstance(source, str | Path) else "the data set"
-    order = check_labels(catalogue, str(name), labels, needs_labels=needs_labels)
+    if labels is None:
+        refuse_labels_alike(catalogue.entries)
+    else:
+        catalogue = order_labels(catalogue, labels)
+    refuse_unknown_labels(catalogue)
+    refuse_two_labels(catalogue.entries)
     if catalogue.absent:
+        name = source if isinstance(source, str | Path) else "the data set"
         logger.warning("%s lists %d clips that are not there", name, len(catalogue.absent))
     records = [entry.record for entry in catalogue.entries]
-    loaded = VideoRecords(records, order, absent=catalogue.absent, stores=catalogue.stores)
+    loaded = VideoRecords(records, names=catalogue.names, absent=catalogue.absent, stores=catalogue.stores)
     return loaded if split is None else loaded.with_split(split)
 
 
@@ -61,28 +69,27 @@ def read_catalogue(source: Any, request: Request) -> Catalogue:
     raise TypeError(f"a data set is a path, or a Dataset of the library datasets, not {type(source).__name__}")
 
 
-def check_labels(
-    catalogue: Catalogue, name: str, labels: Sequence[str] | None, *, needs_labels: bool
-) -> tuple[str, ...]:
-    """The labels in their order; raises where those of the clips contradict them or each other."""
-    order = tuple(labels if labels is not None else catalogue.labels or ())
-    refuse_unknown_labels(catalogue.entries, order)
-    refuse_two_labels(catalogue.entries)
-    if labels is None:
-        refuse_labels_alike(catalogue.entries)
-    if needs_labels:
-        require_labels(catalogue.entries, order, name)
-    return order
+def order_labels(catalogue: Catalogue, labels: Sequence[str]) -> Catalogue:
+    """The data set with its labels in the order that is asked for: single ones, sets of them, or both."""
+    kinds = [kind for kind in LABEL_KINDS if any(kind in entry.record.targets for entry in catalogue.entries)]
+    return replace(catalogue, names={**catalogue.names, **{kind: tuple(labels) for kind in kinds or ["label"]}})
 
 
-def refuse_unknown_labels(entries: Sequence[Entry], order: Sequence[str]) -> None:
-    known = set(order)
-    for entry in entries:
-        label = entry.record.label
-        if label is not None and label not in known:
-            similar = difflib.get_close_matches(label, order, n=1)
-            hint = f"; did you mean {similar[0]!r}?" if similar else ""
-            raise DataError(f"{entry.origin}: the label {label!r} is none of the {len(order)} that are known{hint}")
+def refuse_unknown_labels(catalogue: Catalogue) -> None:
+    """Raises where a clip has a label that is not among the names of the data set."""
+    for kind in LABEL_KINDS:
+        order = catalogue.names.get(kind)
+        if order is None:
+            continue
+        known = set(order)
+        for entry in catalogue.entries:
+            target = entry.record.targets.get(kind)
+            unknown = set(target.get_names()) - known if target else ()
+            if unknown:
+                label = min(unknown)
+                similar = difflib.get_close_matches(label, order, n=1)
+                hint = f"; did you mean {similar[0]!r}?" if similar else ""
+                raise DataError(f"{entry.origin}: the label {label!r} is none of the {len(order)} that are known{hint}")
 
 
 def refuse_two_labels(entries: Sequence[Entry]) -> None:
@@ -94,26 +101,18 @@ def refuse_two_labels(entries: Sequence[Entry]) -> None:
         if same.record.label != record.label:
             raise DataError(
                 f"{entry.origin}: {record.name} has the label {record.label!r} here and {same.record.label!r} at "
-                f"{same.origin}; a clip has one label"
+                f"{same.origin}; a clip has one label, several stand in the column 'labels'"
             )
 
 
 def refuse_labels_alike(entries: Sequence[Entry]) -> None:
-    """Raises where two labels differ only in case, which is a slip of the hand; `labels` says that it is not."""
-    first: dict[str, Entry] = {}
+    """Raises where two labels differ only in case, which is a slip; `labels` says that it is meant."""
+    first: dict[str, tuple[str, str]] = {}
     for entry in entries:
-        label = entry.record.label
-        same = first.setdefault(label.casefold(), entry) if label else entry
-        if same.record.label != label:
-            raise DataError(
-                f"{entry.origin}: the label {label!r} and {same.record.label!r} at {same.origin} differ only in "
-                f"capital letters; make them one, or say with `labels` that they are two"
-            )
-
-
-def require_labels(entries: Sequence[Entry], order: Sequence[str], name: str) -> None:
-    """Raises where there is nothing to tell apart. A published test list without labels is left alone."""
-    if not any(entry.record.label for entry in entries):
-        raise DataError(f"{name}: no clip has a label; pass needs_labels=False for work without labels")
-    if len(order) < 2:
-        raise DataError(f"{name}: all clips have the label {order[0]!r}; a classifier needs two classes or more")
+        for label in entry.record.labels:
+            same, origin = first.setdefault(label.casefold(), (label, entry.origin))
+            if same != label:
+                raise DataError(
+                    f"{entry.origin}: the label {label!r} and {same!r} at {origin} differ only in capital letters; "
+                    "make them one, or say with `labels` that they are two"
+                )

@@ -3,7 +3,9 @@
     OUT/plan.json             what is being packed, and how; written first
     OUT/train-000000.tar      000000042.mp4, 000000042.json, 000000042.cls, 000000007.mp4, …
     OUT/train-000000.jsonl    for each clip its place in the tar file and its record; written when the shard is complete
-    OUT/index.json            the labels and the list of shards; written last
+    OUT/index.json            the names of labels and the list of shards; written last
+
+A clip's further sources and arrays lie behind it: 000000042.sound.wav, 000000042.masks.npz.
 
 What was interrupted goes on with the first shard that is not complete. Inside a split clips are shuffled, so that also
 a reader that can only go forwards meets all classes; `position` is their place before.
@@ -15,21 +17,25 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch.utils.data import DataLoader, Dataset
+import numpy as np
 from tqdm import tqdm
 
 from muybridge.data.encoding import Encoding, encode
 from muybridge.data.errors import DataError
 from muybridge.data.formats.catalogue import VIDEO_SUFFIXES
-from muybridge.data.formats.shards import FIELDS, INDEX_NAME, PLAN_NAME
+from muybridge.data.formats.shards import FIELDS, INDEX_NAME, PLAN_NAME, SOUND_SUFFIXES
+from muybridge.data.pool import map_in_processes
 from muybridge.data.records import VideoRecord, VideoRecords
+from muybridge.data.targets import Target, write_targets
+from muybridge.data.targets.arrays import ArrayTarget
 from muybridge.files import replace_bytes, replace_file
-from muybridge.video import ErrorPolicy
+
+if TYPE_CHECKING:
+    from muybridge.video import ErrorPolicy
 
 HEADER_SIZE = 512  # of a member of a tar file whose name is short
 NO_SPLIT_NAME = "clips"
@@ -60,24 +66,26 @@ def pack_videos(
     *,
     shard_size: int = 256,
     encoding: Encoding | None = None,
-    policy: ErrorPolicy | None = None,
+    policy: "ErrorPolicy | None" = None,
     num_workers: int = 0,
     show_progress: bool = False,
 ) -> PackReport:
     """Packs clips into shards of `shard_size` clips, or goes on where the same packing was interrupted.
 
     Without an encoding the files are copied as they are. With one they are decoded, and parts of longer videos are
-    cut out.
+    cut out; targets that are in pixels follow. `num_workers` processes share the work; 0 is this one alone.
     """
+    from muybridge.video import ErrorPolicy
+
     folder = Path(folder)
+    refuse_sound(records, encoding)
     shards = plan_shards(records, shard_size)
-    begin(folder, plan_of(records, shard_size, encoding))
-    packing = Packing(records, folder, shards, encoding, policy or ErrorPolicy("skip"))
-    loader = DataLoader(packing, batch_size=None, num_workers=num_workers)
+    begin_packing(folder, describe_plan(records, shard_size, encoding))
+    writer = ShardWriter(records, folder, shards, encoding, policy or ErrorPolicy("skip"))
     with tqdm(total=len(records), unit="clip", desc="packing", disable=None if show_progress else True) as bar:
-        for num_clips in loader:
+        for num_clips in map_in_processes(writer, len(shards), num_workers):
             bar.update(num_clips)
-    index = {"labels": records.labels, "shards": [shard.name for shard in shards]}
+    index = {"names": records.names, "shards": [shard.name for shard in shards]}
     replace_bytes(folder / INDEX_NAME, json.dumps(index, ensure_ascii=False, indent=2).encode())
     return report_on(folder, shards)
 
@@ -90,18 +98,18 @@ def plan_shards(records: VideoRecords, shard_size: int) -> list[Shard]:
     for position, record in enumerate(records):
         name = re.sub(r"\W+", "_", record.split or NO_SPLIT_NAME)
         positions.setdefault(name, []).append(position)
-    generator = torch.Generator().manual_seed(SHUFFLE_SEED)
+    generator = np.random.default_rng(SHUFFLE_SEED)
     shards = []
     for name, own in positions.items():
-        order = torch.tensor(own)[torch.randperm(len(own), generator=generator)]
-        parts = order.split(shard_size)
-        shards += [Shard(f"{name}-{number:06}", tuple(part.tolist())) for number, part in enumerate(parts)]
+        order = generator.permutation(own).tolist()
+        parts = [order[start : start + shard_size] for start in range(0, len(order), shard_size)]
+        shards += [Shard(f"{name}-{number:06}", tuple(part)) for number, part in enumerate(parts)]
     return shards
 
 
-def plan_of(records: VideoRecords, shard_size: int, encoding: Encoding | None) -> dict[str, Any]:
+def describe_plan(records: VideoRecords, shard_size: int, encoding: Encoding | None) -> dict[str, Any]:
     """What must be the same for a packing to go on where it stopped."""
-    digest = hashlib.sha256(repr((records.labels, *records)).encode()).hexdigest()
+    digest = hashlib.sha256(repr((records.names, *records)).encode()).hexdigest()
     return {
         "clips": len(records),
         "digest": digest,
@@ -110,7 +118,7 @@ def plan_of(records: VideoRecords, shard_size: int, encoding: Encoding | None) -
     }
 
 
-def begin(folder: Path, plan: dict[str, Any]) -> None:
+def begin_packing(folder: Path, plan: dict[str, Any]) -> None:
     """Makes the folder, or makes sure that it holds a part of the same packing."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / PLAN_NAME
@@ -125,29 +133,28 @@ def begin(folder: Path, plan: dict[str, Any]) -> None:
         )
 
 
-class Packing(Dataset[int]):
-    """Shards that are written when they are asked for: a DataLoader then is a pool of processes."""
+@dataclass(frozen=True)
+class PackedClip:
+    """A clip on its way into a shard: its record, and the bytes of its files with their endings, by name."""
 
-    def __init__(
-        self,
-        records: VideoRecords,
-        folder: Path,
-        shards: Sequence[Shard],
-        encoding: Encoding | None,
-        policy: ErrorPolicy,
-    ) -> None:
-        self.records = records
-        self.folder = folder
-        self.shards = shards
-        self.encoding = encoding
-        self.policy = policy
+    record: VideoRecord
+    sources: Mapping[str, tuple[str, bytes]]
+    arrays: Mapping[str, bytes]
 
-    def __len__(self) -> int:
-        return len(self.shards)
 
-    def __getitem__(self, index: int) -> int:
-        """Writes a shard, unless an earlier run did; returns the number of its clips."""
-        shard = self.shards[index]
+@dataclass(frozen=True)
+class ShardWriter:
+    """Writes shards; calling it with the number of one writes that, unless an earlier run did."""
+
+    records: VideoRecords
+    folder: Path
+    shards: Sequence[Shard]
+    encoding: Encoding | None
+    policy: "ErrorPolicy"
+
+    def __call__(self, number: int) -> int:
+        """Writes a shard; returns the number of its clips."""
+        shard = self.shards[number]
         sidecar = self.folder / f"{shard.name}.jsonl"
         if not sidecar.is_file():
             rows = self.write(shard)
@@ -161,58 +168,103 @@ class Packing(Dataset[int]):
             return [self.add_clip(archive, position) for position in shard.positions]
 
     def add_clip(self, archive: tarfile.TarFile, position: int) -> dict[str, Any]:
+        """Adds the files of a clip: the video, what is known of it, then further sources and arrays."""
         record = self.records[position]
-        data = self.policy.attempt(lambda: self.bytes_of(record), record.name)
-        if data is None:
+        clip = self.policy.attempt(lambda: self.pack_clip(record), record.name)
+        if clip is None:
             return {"position": position, "name": record.name, "skipped": self.policy.skipped[-1][1]}
-        if self.encoding:
-            record = without_segment(record)
         key = f"{position:09}"
-        member = key + (".mp4" if self.encoding else suffix_of(record))
-        offset = add_member(archive, member, data)
-        facts = {name: value for name, value in asdict(record).items() if name in FIELDS}
+        facts = {name: getattr(clip.record, name) for name in FIELDS}
+        targets = write_targets(drop_arrays(clip.record.targets))
+        (main, (ending, data)), *others = clip.sources.items()
+        places = {main: add_member(archive, f"{key}{ending}", data)}
         known = {name: value for name, value in facts.items() if name != "extra" and value is not None}
-        beside = {"name": record.name, **known, **facts["extra"]}
+        beside = {"name": record.name, **targets, **known, **facts["extra"]}
         add_member(archive, f"{key}.json", json.dumps(beside, ensure_ascii=False).encode())
         if self.records.labels:
             number = self.records.label2id[record.label] if record.label else -1  # -1: no label, as `datasets` has it
             add_member(archive, f"{key}.cls", str(number).encode())
-        return {"position": position, "member": member, "offset": offset, "size": len(data), **facts}
+        for name, (ending, data) in others:
+            places[name] = add_member(archive, f"{key}.{name}{ending}", data) if data else places[main]
+        for kind, data in clip.arrays.items():
+            targets[kind] = add_member(archive, f"{key}.{kind}.npz", data)
+        return {"position": position, "sources": places, "targets": targets, **facts}
 
-    def bytes_of(self, record: VideoRecord) -> bytes:
-        if self.encoding is None:
-            with self.records.open_file(record) as file:
-                return file.read()
+    def pack_clip(self, record: VideoRecord) -> PackedClip:
+        """What of a record goes into a shard: its files as they are, or encoded anew."""
+        sources: dict[str, tuple[str, bytes]] = {}
+        for name, source in record.sources.items():
+            is_in_main = source == record.source and sources  # such as sound that lies in the video's own file
+            sources[name] = ("", b"") if is_in_main else self.pack_source(record, name)
+        if self.encoding:
+            record = self.cut_out(record, self.encoding)
+        arrays = {
+            kind: write_array(target) for kind, target in record.targets.items() if isinstance(target, ArrayTarget)
+        }
+        return PackedClip(record, sources, arrays)
+
+    def pack_source(self, record: VideoRecord, name: str) -> tuple[str, bytes]:
+        """A source's file name ending and its bytes."""
+        if self.encoding is None or name == "sound":
+            with self.records.open_file(record, name) as file:
+                return find_suffix(record.sources[name]), file.read()
+        with self.records.open(record, name) as reader:
+            return ".mp4", encode(reader, self.encoding)
+
+    def cut_out(self, record: VideoRecord, encoding: Encoding) -> VideoRecord:
+        """The record of a clip after it was encoded: no part of a longer file any more, and perhaps smaller."""
         with self.records.open(record) as reader:
-            return encode(reader, self.encoding)
+            old = reader.metadata.height, reader.metadata.width
+        new = encoding.size(*old)
+        targets = {kind: target.resize(old, new) for kind, target in record.targets.items()} if new != old else None
+        return replace(record, start_seconds=None, end_seconds=None, targets=targets or record.targets)
 
 
-def add_member(archive: tarfile.TarFile, name: str, data: bytes) -> int:
-    """Adds a file, the same for the same bytes whenever it is written; returns where its bytes begin."""
+def refuse_sound(records: VideoRecords, encoding: Encoding | None) -> None:
+    """Raises where sound would be lost or would not be cut as its video is: encoding makes files without sound."""
+    if encoding is None:
+        return
+    for record in records:
+        sound = record.sources.get("sound")
+        if sound is not None and (record.is_segment or sound == record.source):
+            raise DataError(
+                f"{record.name} has the source 'sound', and encoding anew writes videos without sound; pack the files "
+                "as they are"
+            )
+
+
+def drop_arrays(targets: Mapping[str, Target]) -> dict[str, Target]:
+    return {kind: target for kind, target in targets.items() if not isinstance(target, ArrayTarget)}
+
+
+def write_array(target: ArrayTarget) -> bytes:
+    """An array as the bytes of a NumPy file, the same for the same array."""
+    file = io.BytesIO()
+    np.savez_compressed(file, **{target.kind: target.load()})  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def add_member(archive: tarfile.TarFile, name: str, data: bytes) -> dict[str, Any]:
+    """Adds a file, the same for the same bytes whenever it is written; returns where its bytes lie."""
     info = tarfile.TarInfo(name)
     info.size = len(data)
     offset = archive.offset + HEADER_SIZE
     archive.addfile(info, io.BytesIO(data))
-    return offset
+    return {"member": name, "offset": offset, "size": len(data)}
 
 
-def suffix_of(record: VideoRecord) -> str:
-    suffix = Path(str(record.source)).suffix.lower()
-    return suffix if suffix in VIDEO_SUFFIXES else ".mp4"
-
-
-def without_segment(record: VideoRecord) -> VideoRecord:
-    """The record of a segment after it was cut out."""
-    return VideoRecord(record.source, record.label, split=record.split, group=record.group, extra=record.extra)
+def find_suffix(source: Any) -> str:
+    suffix = Path(str(source)).suffix.lower()
+    return suffix if suffix in VIDEO_SUFFIXES | SOUND_SUFFIXES else ".mp4"
 
 
 def report_on(folder: Path, shards: Sequence[Shard]) -> PackReport:
-    rows = [row for shard in shards for row in rows_of(folder, shard)]
+    rows = [row for shard in shards for row in read_rows(folder, shard)]
     skipped = {row["name"]: row["skipped"] for row in rows if "skipped" in row}
     num_bytes = sum((folder / f"{shard.name}.tar").stat().st_size for shard in shards)
     return PackReport(len(shards), len(rows) - len(skipped), num_bytes, skipped)
 
 
-def rows_of(folder: Path, shard: Shard) -> Iterator[dict[str, Any]]:
+def read_rows(folder: Path, shard: Shard) -> Iterator[dict[str, Any]]:
     text = (folder / f"{shard.name}.jsonl").read_text(encoding="utf-8")
     return map(json.loads, text.splitlines())

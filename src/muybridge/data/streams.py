@@ -15,8 +15,10 @@ from torch.utils.data import IterableDataset, get_worker_info
 from muybridge.data.clips import Item, generator_of, training_augmentation, training_clip
 from muybridge.data.errors import DataError
 from muybridge.data.formats.datasets_library import BUILDERS, Columns, open_with_builder
-from muybridge.data.records import NO_LABEL, VideoBytes, VideoRecord, open_clip
+from muybridge.data.records import VideoRecord, open_clip
 from muybridge.data.skipping import SkipLog
+from muybridge.data.sources import VideoBytes
+from muybridge.data.targets import NO_LABEL
 from muybridge.processing import ClipTransform, VideoProcessor
 from muybridge.video import ErrorPolicy
 
@@ -58,7 +60,7 @@ def stream_videos(source: Any, split: str = "train", *, labels: Sequence[str] | 
     if rows.features is None:
         raise DataError("the stream does not tell its columns; give it features, as load_dataset(features=…) does")
     columns = Columns(rows.features, split)
-    names = labels if labels is not None else columns.labels
+    names = labels if labels is not None else columns.names.get("label")
     if names is None:
         raise DataError("a stream does not tell its labels before its end; pass labels=[…] in a classifier's order")
     return VideoStream(columns.rows(rows), columns, names)

@@ -12,7 +12,7 @@ from transformers import AutoModelForVideoClassification, PretrainedConfig, PreT
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 from transformers.video_processing_utils import VideoProcessorMixin
 
-from muybridge.data.records import VideoRecords
+from muybridge.data import VideoRecords, require_targets
 from muybridge.evaluation.protocols import get_protocol
 from muybridge.evaluation.provenance import describe_model, versions
 from muybridge.evaluation.results import Result
@@ -105,9 +105,7 @@ def labels_by_name(data: VideoRecords, names: Sequence[str]) -> NDArray[np.int64
             f"the data have labels that the model does not know: {shorten(unknown)}{similar(unknown[0], names)}. "
             f"The model's labels are {shorten(names)}; the data's {shorten(data.labels)}"
         )
-    unlabelled = [record.name for record in data if record.label is None]
-    if unlabelled:
-        raise ValueError(f"{len(unlabelled)} of {len(data)} videos have no label: {shorten(unlabelled)}")
+    require_targets(data, "label")
     return np.array([numbers[record.label] for record in data], dtype=np.int64)
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.video_processing_utils import VideoProcessorMixin
 
-from muybridge.data.records import VideoRecords
-from muybridge.evaluation.evaluate import labels_by_name, loaded
+from muybridge.data import NO_LABEL, VideoRecords
+from muybridge.evaluation.evaluate import loaded
 from muybridge.evaluation.protocols import get_protocol
 from muybridge.evaluation.provenance import describe_model, versions
 from muybridge.evaluation.results import Result
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Features:
-    """Features (N, D) of videos, NaN for those that could not be read, and everything that is known of the videos."""
+    """Features (N, D) of videos, NaN for those that could not be read, and everything that is known of the videos.
+
+    `labels` (N,) are `NO_LABEL` where a video has none.
+    """
 
     values: NDArray[np.float32]
     videos: Sequence[str]
@@ -63,7 +66,7 @@ def extract_features(
     """
     model, processor = loaded(model, processor)
     protocol = get_protocol(protocol, model.config)
-    labels = labels_by_name(data, data.labels)
+    labels = np.array(data.label_ids(), dtype=np.int64)
     network = model.get_video_features if stage is None else stage_features(model, stage)
     outputs = run_views(network, model, processor, data, protocol, Loading(**loading))
     about = {**describe_model(model), **versions(), "stage": stage}
@@ -142,6 +145,10 @@ def probe(train: Features, test: Features, classifier: str = "svm", **settings: 
     """The result on `test` of a classifier fitted on `train`; `settings` are those of the function in PROBES."""
     if classifier not in PROBES:
         raise ValueError(f"the classifier {classifier!r} is not known; known are {', '.join(PROBES)}")
+    for name, features in (("training", train), ("test", test)):
+        unlabelled = [features.videos[index] for index in np.flatnonzero(features.labels == NO_LABEL).tolist()]
+        if unlabelled:
+            raise ValueError(f"{len(unlabelled)} of the {name} videos have no label: {shorten(unlabelled)}")
     unknown = sorted(set(test.label_names) - set(train.label_names))
     if unknown:
         raise ValueError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors import safe_open
 from transformers import AutoConfig
 
-from muybridge.data import DataError
+from muybridge.data import check_labels
 from muybridge.models import ARCHITECTURES
 from muybridge.models.video_base import VideoForClassification
 from muybridge.text import shorten
@@ -14,22 +14,10 @@ from muybridge.training.settings import TrainingSettings
 from muybridge.training.setup import TaskData
 
 
-def check_labels(data: Sequence[TaskData], split: str) -> None:
+def check_task_labels(data: Sequence[TaskData], split: str) -> None:
     """Raises where a clip has no label to be learned, or where all clips of a data set have the same one."""
     for task in data:
-        part = f"{task.name}, split {split!r}" if task.training.splits else task.name
-        unlabelled = [record.name for record in task.training if record.label is None]
-        if unlabelled:
-            raise DataError(
-                f"{part}: {len(unlabelled)} of {len(task.training)} clips have no label: {shorten(unlabelled)}; "
-                "put them into folders of their classes, or leave them out"
-            )
-        labels = {record.label for record in task.training}
-        if len(labels) == 1:
-            raise DataError(
-                f"{part}: all {len(task.training)} clips have the label {labels.pop()!r}; a classifier learns nothing "
-                "from them, add clips of another class"
-            )
+        check_labels(task.training, f"{task.name}, split {split!r}" if task.training.splits else task.name)
 
 
 def warnings_of(data: Sequence[TaskData]) -> list[str]:

@@ -23,7 +23,7 @@ from muybridge.data.clips import generator_of
 from muybridge.evaluation import Result, evaluate
 from muybridge.models.video_base import VideoForClassification
 from muybridge.training.averaging import WeightAverage
-from muybridge.training.checking import check_caching, check_labels, check_weights, warnings_of
+from muybridge.training.checking import check_caching, check_task_labels, check_weights, warnings_of
 from muybridge.training.clips import CachedFeatures, ShuffledOrder, TaskClips, make_clips
 from muybridge.training.errors import TrainingError, explained, readable
 from muybridge.training.features import cached_features
@@ -100,7 +100,7 @@ class Run:
         self.stopwatch = Stopwatch()
         torch.manual_seed(settings.seed)
         self.data = load_data(settings)
-        check_labels(self.data, settings.split)
+        check_task_labels(self.data, settings.split)
         check_weights(settings.model)
         self.tasks = make_tasks(self.data)
         self.model, self.processor = make_model(settings, self.tasks)

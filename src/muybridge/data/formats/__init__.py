@@ -36,7 +36,7 @@ FORMATS = {
     "kinetics": Format("tables of Kinetics", "kinetics"),
     "something-something": Format("labels.json and the lists of Something-Something", "something_something"),
     "manifest": Format("a .csv, .tsv or .jsonl file with the columns path and label", "manifest"),
-    "parquet": Format("Parquet files with the videos inside", "datasets_library", "read_parquet"),
+    "parquet": Format("Parquet files with the videos inside", "parquet"),
     "folder": Format("a folder of class folders", "folder"),
     "hub": Format("a data set on the Hub, hub:OWNER/NAME", "datasets_library", "read_hub", is_recognised=False),
     "videofolder": Format("a folder, read by `datasets`", "datasets_library", "read_videofolder", is_recognised=False),

@@ -40,10 +40,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All that a data set says of itself. `labels` are None where their order is not given."""
+    """All that a data set says of itself. `names` are those of targets, by kind, where it tells their order."""
 
     entries: Sequence[Entry]
-    labels: Sequence[str] | None = None
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     absent: Sequence[str] = ()
     stores: Mapping[str, Any] = field(default_factory=dict)
 
@@ -89,11 +89,6 @@ def require_none_absent(absent: Sequence[tuple[str, str]]) -> None:
         origin, name = absent[0]
         others = f", nor are {len(absent) - 1} more of the list" if len(absent) > 1 else ""
         raise DataError(f"{origin}: there is no {name}{others}")
-
-
-def sorted_labels(labels: set[str]) -> list[str]:
-    """Labels by the alphabet, or by size where all are whole numbers."""
-    return sorted(labels, key=int) if all(label.isdecimal() for label in labels) else sorted(labels)
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, str]]:

@@ -7,15 +7,16 @@ from typing import Any
 import datasets
 
 from muybridge.data.errors import DataError
-from muybridge.data.formats.catalogue import Catalogue, Entry, Request, sorted_labels
-from muybridge.data.records import DatasetRow, VideoRecord
+from muybridge.data.formats.catalogue import Catalogue, Entry, Request
+from muybridge.data.records import VideoRecord
+from muybridge.data.sources import DatasetRow
+from muybridge.data.targets import TARGETS, read_targets
+from muybridge.data.targets.base import Row
+from muybridge.data.targets.rows import get_target_columns
 
-LABEL_COLUMNS = ("label", "labels", "class", "cls")
+LABEL_COLUMNS = ("label", "labels", "class", "cls")  # the first of these that is no list is the label
+OWN_COLUMNS = ("start_seconds", "end_seconds", "split", "group")
 BUILDERS = ("videofolder", "webdataset", "parquet")
-
-
-def recognises(path: Path) -> bool:
-    return path.is_dir() and any(path.rglob("*.parquet"))
 
 
 def read_parquet(request: Request) -> Catalogue:
@@ -49,20 +50,23 @@ def read_loaded(loaded: Any) -> Catalogue:
         columns = Columns(part.features, split)
         stores[split] = columns.rows(part)
         entries += columns.entries(stores[split])
-    labels = columns.labels or sorted_labels({entry.record.label for entry in entries if entry.record.label})
-    return Catalogue(entries, labels, stores=stores)
+    return Catalogue(entries, columns.names, stores=stores)
 
 
 class Columns:
-    """Which columns of a data set hold the video and its label."""
+    """Which columns of a data set hold the video and what is known of it.
+
+    names: for each kind of target whose column tells the names of its numbers, those names in their order.
+    """
 
     def __init__(self, features: Mapping[str, Any], split: str) -> None:
         self.split = split
         self.features = features
         self.video = find_video_column(features)
-        self.label = next((name for name in LABEL_COLUMNS if name in features), None)
-        feature = features.get(self.label) if self.label else None
-        self.labels = tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else None
+        self.label = next((name for name in LABEL_COLUMNS if name in features and not is_list(features[name])), None)
+        self._classes = {name: feature.names for name, feature in find_classes(features).items()}
+        named = {"label" if name == self.label else name: names for name, names in self._classes.items()}
+        self.names = {kind: tuple(names) for kind, names in named.items() if kind in TARGETS}
 
     def rows(self, loaded: Any) -> Any:
         """The data set with its videos as bytes and paths: decoding is ours."""
@@ -84,12 +88,15 @@ class Columns:
 
     def record(self, row: Mapping[str, Any], source: Any) -> VideoRecord:
         """The record of a row; `json` is where a tar shard keeps what is known of a clip."""
-        facts = {**row, **(row.get("json") or {})}
+        facts = self.name_classes({**row, **(row.get("json") or {})})
+        if self.label and facts.get("label") is None:
+            value = facts.pop(self.label, None)
+            facts["label"] = None if value in (-1, "-1") else value  # -1 is how WebDataset says: no label
         facts = {name: value for name, value in facts.items() if not name.startswith("__")}  # WebDataset's own
-        used = {self.video, "json", "label", "split", "group", "start_seconds", "end_seconds", self.label}
+        used = {self.video, "json", self.label, *OWN_COLUMNS, *get_target_columns()}
         return VideoRecord(
             source,
-            label=self.label_of(facts),
+            targets=read_targets(Row(facts, refuse_file)),
             start_seconds=facts.get("start_seconds"),
             end_seconds=facts.get("end_seconds"),
             split=facts.get("split") or self.split,
@@ -97,13 +104,30 @@ class Columns:
             extra={name: value for name, value in facts.items() if name not in used},
         )
 
-    def label_of(self, facts: Mapping[str, Any]) -> str | None:
-        if facts.get("label") is not None and not self.labels:
-            return str(facts["label"])
-        value = facts.get(self.label) if self.label else None
-        if value is None or (self.labels and value == -1):  # -1 is how `datasets` says that there is no label
-            return None
-        return self.labels[value] if self.labels else str(value)
+    def name_classes(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """The facts with names in the place of class numbers."""
+        named = dict(facts)
+        for column, names in self._classes.items():
+            value = facts.get(column)
+            if isinstance(value, list):
+                named[column] = [names[number] for number in value]
+            elif isinstance(value, int):
+                named[column] = names[value] if value >= 0 else None  # -1 is how `datasets` says: no label
+        return named
+
+
+def is_list(feature: Any) -> bool:
+    return isinstance(feature, datasets.Sequence | datasets.List | list)
+
+
+def find_classes(features: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns whose numbers have names, single or in a list."""
+    inner = {name: getattr(feature, "feature", feature) for name, feature in features.items()}
+    return {name: feature for name, feature in inner.items() if isinstance(feature, datasets.ClassLabel)}
+
+
+def refuse_file(value: Any) -> str:
+    raise DataError(f"{value!r} names a file, and the rows of a data set have none beside them")
 
 
 def find_video_column(features: Mapping[str, Any]) -> str:

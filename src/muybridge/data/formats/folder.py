@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from muybridge.data.errors import DataError
-from muybridge.data.formats.catalogue import Catalogue, Entry, Request, is_video_file, sorted_labels, video_files
+from muybridge.data.formats.catalogue import Catalogue, Entry, Request, is_video_file, video_files
 from muybridge.data.records import VideoRecord
 
 SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "eval"})
@@ -23,7 +23,7 @@ def read(request: Request) -> Catalogue:
         entries = list(read_classes(folder, None))
     if not entries:
         raise DataError(f"{folder} holds no videos; it must hold one folder a class, with clips in it")
-    return Catalogue(entries, sorted_labels({entry.record.label for entry in entries if entry.record.label}))
+    return Catalogue(entries)
 
 
 def read_classes(folder: Path, split: str | None) -> Iterator[Entry]:

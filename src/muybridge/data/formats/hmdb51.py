@@ -32,7 +32,7 @@ def read(request: Request) -> Catalogue:
             elif split is not None and clip is not None:
                 entries.append(Entry(VideoRecord(clip, label=label, split=split), origin))
     require_none_absent(absent)
-    return Catalogue(entries, [path.name.removesuffix(ending) for path in lists])
+    return Catalogue(entries, {"label": [path.name.removesuffix(ending) for path in lists]})
 
 
 def read_mark(line: str, origin: str) -> tuple[str, str | None]:

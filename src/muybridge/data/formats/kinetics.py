@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from muybridge.data.errors import DataError
-from muybridge.data.formats.catalogue import Catalogue, Entry, Request, VideoFinder, sorted_labels
+from muybridge.data.formats.catalogue import Catalogue, Entry, Request, VideoFinder
 from muybridge.data.formats.manifest import as_number
 from muybridge.data.records import VideoRecord
+from muybridge.data.targets.base import sort_names
 
 REQUIRED_COLUMNS = ("youtube_id", "time_start", "time_end")
 
@@ -49,7 +50,7 @@ def read(request: Request) -> Catalogue:
                 entries.append(Entry(record_of(row, path, table), origin))
     if not entries:
         raise DataError(f"none of the {len(absent)} clips that {request.place} lists is there, such as {absent[:1]}")
-    return Catalogue(entries, sorted_labels(labels), absent)
+    return Catalogue(entries, {"label": sort_names(labels)}, absent)
 
 
 def read_rows(table: Path) -> Iterator[tuple[str, dict[str, str]]]:

@@ -1,7 +1,14 @@
-"""A table of clips: CSV, TSV or JSON lines with the columns path, label, start_seconds, end_seconds, split, group.
+"""A table of clips: CSV, TSV, or JSON lines, with these columns. Only the first is required.
 
-Only `path` (or `file_name`, as `datasets` calls it) is required. Paths are relative to the table; further columns go to
-`extra`.
+- `path`, or `file_name` as `datasets` calls it: the video. Paths are relative to the table.
+- `path_NAME`: a further source in step with it, such as `path_sound` or `path_infrared`.
+- `start_seconds`, `end_seconds`: the part of the sources that is the clip; empty is their beginning and their end.
+- `split`, such as "train"; `group`, which clips of the same footage share.
+- `label`, `labels`, `boxes`, `caption`, …: what is known of the clip, a column or more for each kind of target, see
+  `TARGETS`. Lists and objects are JSON, also in a cell. What is large lies in a file beside the table, and the column
+  names it: NumPy files for masks, depth and flow, JSON files for boxes and questions if one likes.
+
+Other columns go to `extra`.
 """
 
 import csv
@@ -11,15 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from muybridge.data.errors import DataError
-from muybridge.data.formats.catalogue import Catalogue, Entry, Request, read_lines, sorted_labels
-from muybridge.data.records import VideoRecord
+from muybridge.data.formats.catalogue import Catalogue, Entry, Request, read_lines
+from muybridge.data.records import MAIN_SOURCE, VideoRecord
+from muybridge.data.targets import read_targets
+from muybridge.data.targets.base import Row
+from muybridge.data.targets.rows import get_target_columns
 
 PATH_COLUMNS = ("path", "file_name")
-KNOWN_COLUMNS = (*PATH_COLUMNS, "label", "start_seconds", "end_seconds", "split", "group")
+SOURCE_PREFIX = "path_"
+OWN_COLUMNS = (*PATH_COLUMNS, "start_seconds", "end_seconds", "split", "group")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 NAMES_IN_A_FOLDER = ("labels.csv", "manifest.csv", "manifest.jsonl", "metadata.csv", "metadata.jsonl")
 
-Row = dict[str, Any]
+Cells = dict[str, Any]
 
 
 def recognises(path: Path) -> bool:
@@ -41,10 +52,10 @@ def read(request: Request) -> Catalogue:
     entries = [read_row(row, origin, resolver) for origin, row in read_rows(table)]
     if not entries:
         raise DataError(f"{table} lists no clips")
-    return Catalogue(entries, sorted_labels({entry.record.label for entry in entries if entry.record.label}))
+    return Catalogue(entries)
 
 
-def read_rows(table: Path) -> Iterator[tuple[str, Row]]:
+def read_rows(table: Path) -> Iterator[tuple[str, Cells]]:
     """Each row, after a text that says where it is."""
     if table.suffix.lower() == ".jsonl":
         yield from read_json_rows(table)
@@ -59,7 +70,7 @@ def read_rows(table: Path) -> Iterator[tuple[str, Row]]:
             yield origin, {name: value.strip() or None if value else None for name, value in row.items()}
 
 
-def read_json_rows(table: Path) -> Iterator[tuple[str, Row]]:
+def read_json_rows(table: Path) -> Iterator[tuple[str, Cells]]:
     for origin, line in read_lines(table):
         try:
             row = json.loads(line)
@@ -76,25 +87,35 @@ def require_path_column(columns: Any, origin: str) -> None:
         raise DataError(f"{origin}: there is no column 'path'; the columns are {', '.join(columns) or 'none'}")
 
 
-def read_row(row: Row, origin: str, resolver: "PathResolver") -> Entry:
-    path = next((row[name] for name in PATH_COLUMNS if row.get(name)), None)
+def read_row(cells: Cells, origin: str, resolver: "PathResolver") -> Entry:
+    path = next((cells[name] for name in PATH_COLUMNS if cells.get(name)), None)
     if path is None:
         raise DataError(f"{origin}: the path is empty")
     try:
         record = VideoRecord(
-            resolver.resolve(str(path), origin),
-            label=as_text(row.get("label")),
-            start_seconds=as_number(row.get("start_seconds"), "start_seconds"),
-            end_seconds=as_number(row.get("end_seconds"), "end_seconds"),
-            split=as_text(row.get("split")),
-            group=as_text(row.get("group")),
-            extra={name: value for name, value in row.items() if name not in KNOWN_COLUMNS},
+            sources={MAIN_SOURCE: resolver.resolve(path), **read_further_sources(cells, resolver)},
+            targets=read_targets(Row(cells, resolver.resolve)),
+            start_seconds=as_number(cells.get("start_seconds"), "start_seconds"),
+            end_seconds=as_number(cells.get("end_seconds"), "end_seconds"),
+            split=as_text(cells.get("split")),
+            group=as_text(cells.get("group")),
+            extra=find_extra(cells),
         )
-    except DataError:
-        raise
     except ValueError as error:
         raise DataError(f"{origin}: {error}") from error
     return Entry(record, origin)
+
+
+def read_further_sources(cells: Cells, resolver: "PathResolver") -> dict[str, str]:
+    """The sources beside the video, by name."""
+    paths = {name.removeprefix(SOURCE_PREFIX): path for name, path in cells.items() if name.startswith(SOURCE_PREFIX)}
+    return {name: resolver.resolve(path) for name, path in paths.items() if path}
+
+
+def find_extra(cells: Cells) -> dict[str, Any]:
+    """The columns that say nothing of the source or of a target."""
+    known = {*OWN_COLUMNS, *get_target_columns()}
+    return {name: value for name, value in cells.items() if name not in known and not name.startswith(SOURCE_PREFIX)}
 
 
 class PathResolver:
@@ -104,15 +125,16 @@ class PathResolver:
         self.folder = folder
         self._names: dict[Path, frozenset[str]] = {}
 
-    def resolve(self, path: str, origin: str) -> str:
+    def resolve(self, path: Any) -> str:
+        path = str(path)
         if "://" in path:
             return path
         full = self.folder / path
-        if full.name not in self._names_in(full.parent):
-            raise DataError(f"{origin}: there is no file {full}; paths are relative to {self.folder}")
+        if full.name not in self._list_names(full.parent):
+            raise DataError(f"there is no file {full}; paths are relative to {self.folder}")
         return str(full)
 
-    def _names_in(self, folder: Path) -> frozenset[str]:
+    def _list_names(self, folder: Path) -> frozenset[str]:
         """The names in a folder; asking once a folder, not once a file, matters on network file systems."""
         if folder not in self._names:
             is_there = folder.is_dir()

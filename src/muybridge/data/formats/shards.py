@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from muybridge.data.errors import DataError
-from muybridge.data.formats.catalogue import Catalogue, Entry, Request, is_video_file, read_lines, sorted_labels
-from muybridge.data.records import TarMember, VideoRecord
+from muybridge.data.formats.catalogue import Catalogue, Entry, Request, is_video_file, read_lines
+from muybridge.data.records import MAIN_SOURCE, VideoRecord
+from muybridge.data.sources import TarMember
+from muybridge.data.targets import read_targets
+from muybridge.data.targets.base import Row
+from muybridge.data.targets.rows import get_target_columns
 
 INDEX_NAME = "index.json"  # written last: its presence says that packing has finished
 PLAN_NAME = "plan.json"  # written first
-FIELDS = ("label", "split", "group", "start_seconds", "end_seconds", "extra")
+FIELDS = ("split", "group", "start_seconds", "end_seconds", "extra")  # of a record, beside sources and targets
+SOUND_SUFFIXES = frozenset({".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"})
 
 
 def recognises(path: Path) -> bool:
@@ -40,18 +45,27 @@ def read_packed(folder: Path) -> Catalogue:
     for shard in index["shards"]:
         for origin, line in read_lines(folder / f"{shard}.jsonl"):
             row = json.loads(line)
-            if "skipped" in row:
-                continue
-            source = TarMember(str(folder / f"{shard}.tar"), row["member"], row["offset"], row["size"])
-            record = VideoRecord(source, **{name: row[name] for name in FIELDS})
-            numbered.append((row["position"], Entry(record, origin)))
-    return Catalogue([entry for _, entry in sorted(numbered, key=lambda pair: pair[0])], index["labels"])
+            if "skipped" not in row:
+                numbered.append((row["position"], Entry(read_packed_row(row, folder / f"{shard}.tar"), origin)))
+    return Catalogue([entry for _, entry in sorted(numbered, key=lambda pair: pair[0])], index["names"])
+
+
+def read_packed_row(row: dict[str, Any], shard: Path) -> VideoRecord:
+    """The record that `muybridge pack` noted for a clip."""
+
+    def find_member(place: Any) -> TarMember:
+        return TarMember(str(shard), place["member"], place["offset"], place["size"])
+
+    return VideoRecord(
+        sources={name: find_member(place) for name, place in row["sources"].items()},
+        targets=read_targets(Row(row["targets"], find_member)),
+        **{name: row[name] for name in FIELDS},
+    )
 
 
 def read_foreign(folder: Path) -> Catalogue:
-    """Shards of others: a clip's label is in its `.json`, or in its `.cls` or `.txt`."""
-    entries = [entry for shard in sorted(folder.glob("*.tar")) for entry in read_shard(shard)]
-    return Catalogue(entries, sorted_labels({entry.record.label for entry in entries if entry.record.label}))
+    """Shards of others: what is known of a clip is in its `.json`, its label perhaps in its `.cls` or `.txt`."""
+    return Catalogue([entry for shard in sorted(folder.glob("*.tar")) for entry in read_shard(shard)])
 
 
 def read_shard(shard: Path) -> Iterator[Entry]:
@@ -83,17 +97,35 @@ def samples_of(archive: tarfile.TarFile) -> Iterator[tuple[str, dict[str, tarfil
 
 def read_sample(shard: Path, key: str, members: dict[str, tarfile.TarInfo], archive: tarfile.TarFile) -> Entry:
     origin = f"{shard}, sample {key.lstrip('/')}"
-    videos = [member for ending, member in members.items() if is_video_file(f"video.{ending}")]
-    if len(videos) != 1:
-        raise DataError(f"{origin}: it has {len(videos)} videos among {', '.join(members)}; it must have one")
-    video = videos[0]
-    facts = read_facts(members, archive, origin)
-    source = TarMember(str(shard), video.name, video.offset_data, video.size)
-    known = {name: facts.pop(name) for name in FIELDS if name in facts and name != "extra"}
-    return Entry(VideoRecord(source, **known, extra=facts), origin)
+    try:
+        facts = read_facts(members, archive)
+        known = {*FIELDS, *get_target_columns()}
+        record = VideoRecord(
+            sources=find_sources(shard, members),
+            targets=read_targets(Row(facts, refuse_file)),
+            **{name: facts[name] for name in FIELDS if name in facts and name != "extra"},
+            extra={name: value for name, value in facts.items() if name not in known},
+        )
+    except ValueError as error:
+        raise DataError(f"{origin}: {error}") from error
+    return Entry(record, origin)
 
 
-def read_facts(members: dict[str, tarfile.TarInfo], archive: tarfile.TarFile, origin: str) -> dict[str, Any]:
+def find_sources(shard: Path, members: dict[str, tarfile.TarInfo]) -> dict[str, TarMember]:
+    """`KEY.mp4` is the video, and `KEY.NAME.mp4` or `KEY.sound.wav` a further source in step with it."""
+    sources = {}
+    for ending, member in members.items():
+        name, _, suffix = ending.rpartition(".")
+        if is_video_file(f"video.{suffix}") or (name and f".{suffix}" in SOUND_SUFFIXES):
+            if (name or MAIN_SOURCE) in sources:
+                raise DataError(f"there are two videos among {', '.join(members)}; there must be one")
+            sources[name or MAIN_SOURCE] = TarMember(str(shard), member.name, member.offset_data, member.size)
+    if MAIN_SOURCE not in sources:
+        raise DataError(f"there is no video among {', '.join(members)}; there must be one")
+    return {MAIN_SOURCE: sources.pop(MAIN_SOURCE), **sources}
+
+
+def read_facts(members: dict[str, tarfile.TarInfo], archive: tarfile.TarFile) -> dict[str, Any]:
     """What the files beside a video say of it."""
     texts = {}
     for ending in ("json", "cls", "txt"):
@@ -103,6 +135,11 @@ def read_facts(members: dict[str, tarfile.TarInfo], archive: tarfile.TarFile, or
     try:
         facts = json.loads(texts.get("json", "{}"))
     except json.JSONDecodeError as error:
-        raise DataError(f"{origin}: its .json is not JSON: {error.msg}") from error
-    label = facts.get("label", texts.get("cls", texts.get("txt")))
-    return {**facts, "label": None if label is None else str(label)}
+        raise DataError(f"its .json is not JSON: {error.msg}") from error
+    if facts.get("label") is None:
+        facts["label"] = texts.get("cls", texts.get("txt"))
+    return facts
+
+
+def refuse_file(value: Any) -> TarMember:
+    raise DataError(f"{value!r} names a file beside the shard, and what belongs to a clip must lie in the shard")

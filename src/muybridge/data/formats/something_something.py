@@ -43,7 +43,7 @@ def read(request: Request) -> Catalogue:
             else:
                 entries.append(Entry(record, origin))
     require_none_absent(absent)
-    return Catalogue(entries, labels)
+    return Catalogue(entries, {"label": labels})
 
 
 def record_of(row: dict[str, Any], origin: str, finder: VideoFinder, split: str | None) -> VideoRecord | None:

@@ -30,7 +30,7 @@ def read(request: Request) -> Catalogue:
             record = VideoRecord(path, label=label, split=split, group=group_of(name))
             entries.append(Entry(record, origin))
     require_none_absent(absent)
-    return Catalogue(entries, labels)
+    return Catalogue(entries, {"label": labels})
 
 
 def fold_list(request: Request, split: str) -> Path:
