@@ -3,12 +3,13 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clips import moving_square, write_clip
 from muybridge.cli import main
-from muybridge.data import VideoRecord, VideoRecords, load_videos
-from muybridge.data.check import check_videos
+from muybridge.data import VideoRecord, VideoRecords, check_videos, load_videos
+from muybridge.data.targets import Box, Boxes, Depth, Label, Labels, Masks
 
 
 def clip(path: Path, seed: int = 0, num_frames: int = 20) -> Path:
@@ -92,6 +93,38 @@ def test_parts_of_one_video_are_no_duplicates_and_must_lie_in_it(tmp_path):
     (finding,) = check_videos(VideoRecords([VideoRecord(source, start_seconds=5.0)])).findings
     assert finding.kind == "corrupt"
     assert "no frame comes on display" in finding.reason
+
+
+def test_targets_that_contradict_their_video_are_found_each_with_its_kind(tmp_path):
+    source = str(clip(tmp_path / "a.mp4"))
+    fitting = Masks(np.zeros((20, 48, 64), dtype=np.uint8))
+    targets = {
+        "label": Label("x"),
+        "labels": Labels(("y", "z")),
+        "boxes": Boxes((Box(0, 0, 64, 48, frame=19), Box(60, 40, 70, 48, frame=3))),
+        "masks": fitting,
+        "depth": Depth(str(tmp_path / "gone.npz")),
+    }
+    records = VideoRecords([VideoRecord(source, targets=targets)])
+    findings = check_videos(records).findings
+    assert {finding.kind for finding in findings} == {"contradictory"}
+    assert [finding.reason.partition(":")[0] for finding in findings] == ["boxes", "depth", "label"]
+    assert findings[0].reason == "boxes: the box (60, 40, 70, 48) at frame 3 reaches out of the picture, which is 64×48"
+    assert "'x' is not among the labels, which are y, z" in findings[2].reason
+    sound = VideoRecords([VideoRecord(source, "y", targets={"masks": fitting, "labels": Labels(("y", "z"))})])
+    report = check_videos(sound)
+    assert not report.findings
+    assert report.clips_per_target == {"label": 1, "masks": 1, "labels": 1}
+    assert report.clips_per_label == {"y": 1, "z": 1}
+
+
+def test_a_further_source_that_cannot_be_read_is_named(tmp_path):
+    source = clip(tmp_path / "a.mp4")
+    (tmp_path / "b.mp4").write_bytes(b"nothing")
+    records = VideoRecords([VideoRecord(sources={"video": str(source), "infrared": str(tmp_path / "b.mp4")})])
+    (finding,) = check_videos(records).findings
+    assert (finding.kind, finding.videos) == ("corrupt", (str(source),))
+    assert finding.reason.startswith("infrared: this is not a video")
 
 
 def test_damage_in_the_middle_is_found_by_decoding_and_missed_by_a_quick_look(tmp_path):

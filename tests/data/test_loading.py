@@ -1,13 +1,15 @@
+import csv
 import json
 import tarfile
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pytest
 
 from clips import moving_square, write_clip
-from muybridge.data import DataError, load_videos
-from muybridge.data.loading import name_data
+from muybridge.data import DataError, collate_targets, load_videos, name_data
+from muybridge.data.targets import Box, Boxes, Caption, Domain, Label, QuestionAnswer, Questions, Scene
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -80,12 +82,19 @@ def test_labels_that_are_numbers_are_ordered_as_numbers(tmp_path):
         (["path,label", "a.mp4,x,y"], r"line 2: there are more values than columns"),
         (["path,label", ",x"], r"line 2: the path is empty"),
         (["path,label"], r"lists no clips"),
+        (["path,labels", "a.mp4,x||y"], r"line 2: labels: one of the labels is ''"),
+        (["path,labels", "a.mp4,x|X"], r"line 2: the label 'x' and 'X' at .* differ only in capital letters"),
+        (["path,boxes", "a.mp4,[}"], r"line 2: boxes: '\[}' is not JSON: .* at column 2"),
+        (["path\tboxes", 'a.mp4\t[{"box": [4, 0, 1, 1], "frame": 0}]'], r"line 2: boxes: .* is empty or inverted"),
+        (["path,boxes", "a.mp4,none.json"], r"line 2: boxes: there is no file .*none\.json"),
+        (["path,masks", "a.mp4,none.npz"], r"line 2: masks: there is no file .*none\.npz"),
+        (["path,answer", "a.mp4,two"], r"line 2: questions: there is an answer, 'two', and no question"),
     ],
 )
 def test_what_is_wrong_in_a_manifest_is_said_with_its_line(tmp_path, lines, message):
     touch(tmp_path, "a.mp4", "b.mp4")
     with pytest.raises(DataError, match=message):
-        load_videos(write(tmp_path / "x.csv", *lines))
+        load_videos(write(tmp_path / ("x.tsv" if "\t" in lines[0] else "x.csv"), *lines))
 
 
 def test_parts_of_one_video_may_show_different_things(tmp_path):
@@ -107,6 +116,74 @@ def test_an_unknown_split_lists_the_known_ones(tmp_path):
         load_videos(tmp_path, "val")
     with pytest.raises(DataError, match="it is not divided into splits"):
         load_videos(tmp_path / "train", "val")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "only/a.mp4"])
+def test_clips_without_labels_or_all_of_one_are_loaded(tmp_path, name):
+    """A flat folder of clips, and one with a single class."""
+    touch(tmp_path, name, f"{name}.avi")
+    records = load_videos(tmp_path)
+    assert len(records) == 2
+    assert records.labels == (("only",) if "/" in name else ())
+    table = load_videos(write(tmp_path / "x.csv", "path", name))
+    assert summary(table) == [("a.mp4", None, None)]
+
+
+def test_several_labels_a_clip_are_a_set_of_them(tmp_path):
+    touch(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    cells = load_videos(write(tmp_path / "x.csv", "path,labels", "a.mp4,run|jump", 'b.mp4,"[""jump""]"', "c.mp4,"))
+    rows = [{"path": "a.mp4", "labels": ["jump", "run"]}, {"path": "b.mp4", "labels": ["jump"]}, {"path": "c.mp4"}]
+    lines = load_videos(write(tmp_path / "x.jsonl", *map(json.dumps, rows)))
+    assert list(cells) == list(lines)
+    assert cells.names == {"labels": ("jump", "run")}
+    batch = collate_targets([cells.encode_targets(index, ["labels"]) for index in range(3)])["labels"]
+    assert batch["multi_hot"].tolist() == [[1, 1], [1, 0], [0, 0]]
+    assert batch["mask"].tolist() == [True, True, False]
+    ordered = load_videos(tmp_path / "x.csv", labels=["run", "sit", "jump"])
+    assert ordered.encode_targets(0, ["labels"])["labels"]["multi_hot"].tolist() == [1, 0, 1]
+    with pytest.raises(DataError, match=r"x\.csv, line 2: the label 'jump' is none of the 2 .*did you mean 'jumps'"):
+        load_videos(tmp_path / "x.csv", labels=["run", "jumps"])
+
+
+def test_a_manifest_names_further_sources_in_columns_of_their_own(tmp_path):
+    touch(tmp_path, "a.mp4", "a_ir.mp4", "a.wav")
+    table = write(tmp_path / "x.csv", "path,path_infrared,path_sound,label", "a.mp4,a_ir.mp4,a.wav,x", "a.mp4,,,x")
+    first, second = load_videos(table)
+    assert {name: Path(place).name for name, place in first.sources.items()} == {
+        "video": "a.mp4",
+        "infrared": "a_ir.mp4",
+        "sound": "a.wav",
+    }
+    assert (list(second.sources), first.extra) == (["video"], {})
+    with pytest.raises(DataError, match=r"line 2: there is no file .*none\.wav"):
+        load_videos(write(tmp_path / "x.csv", "path,path_sound", "a.mp4,none.wav"))
+
+
+def test_a_manifest_tells_all_that_is_known_in_cells_or_in_files_beside_it(tmp_path):
+    touch(tmp_path, "a.mp4")
+    boxes = [{"box": [0, 0, 4, 5], "frame": 1, "label": "cat", "identity": "1"}]
+    np.savez(tmp_path / "a.npz", masks=np.ones((2, 3, 4), dtype=np.uint8), depth=np.zeros((2, 3, 4)))
+    write(tmp_path / "a.json", json.dumps({"boxes": boxes, "questions": [{"question": "how many?", "answer": 1}]}))
+    header = ["path", "label", "scene", "domain", "caption", "boxes", "questions", "masks", "depth"]
+    with (tmp_path / "x.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [header, ["a.mp4", "x", "hall", "day", "a cat, [big]", "a.json", "a.json", "a.npz", "a.npz"]]
+        )
+    (record,) = load_videos(tmp_path / "x.csv")
+    masks = record.targets["masks"]
+    assert masks.load().tolist() == np.ones((2, 3, 4)).tolist()
+    assert {kind: target for kind, target in record.targets.items() if kind not in ("masks", "depth")} == {
+        "label": Label("x"),
+        "scene": Scene("hall"),
+        "domain": Domain("day"),
+        "caption": Caption(("a cat, [big]",)),
+        "boxes": Boxes((Box(0, 0, 4, 5, frame=1, label="cat", identity="1"),)),
+        "questions": Questions((QuestionAnswer("how many?", "1"),)),
+    }
+    line = {"path": "a.mp4", "label": "x", "boxes": boxes, "question": "how many?", "answer": "1"}
+    (again,) = load_videos(write(tmp_path / "x.jsonl", json.dumps(line)))
+    assert again.targets["boxes"] == record.targets["boxes"]
+    assert again.targets["questions"] == record.targets["questions"]
 
 
 def test_an_empty_class_folder_is_named(tmp_path):

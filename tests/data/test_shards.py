@@ -1,20 +1,20 @@
 import json
+import shutil
 import tarfile
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import datasets
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from clips import decode_from_start, moving_square, write_clip
 from muybridge.cli import main
-from muybridge.data import DataError, VideoRecord, VideoRecords, load_videos
+from muybridge.data import DataError, Encoding, VideoRecord, VideoRecords, check_videos, load_videos, pack_videos
 from muybridge.data.clips import TrainingClips, collate_clips
-from muybridge.data.encoding import Encoding
-from muybridge.data.shards import pack_videos
 from muybridge.processing import VideoProcessor
 from muybridge.video import ErrorPolicy, VideoError, VideoReader
 
@@ -93,6 +93,87 @@ def test_the_library_datasets_reads_the_shards(folder, tmp_path, monkeypatch):
     streamed = datasets.load_dataset("webdataset", data_files=f"{tmp_path}/packed/*.tar", streaming=True)
     first = next(iter(streamed["train"].cast_column("mp4", datasets.Video(decode=False))))
     assert first["cls"] == records.label2id[first["json"]["label"]]
+
+
+@pytest.fixture
+def rich_folder(tmp_path) -> Path:
+    """Two clips of which much is known, with a second camera."""
+    folder = tmp_path / "rich"
+    folder.mkdir()
+    rows = []
+    for number in range(2):
+        for camera in ("a", "b"):
+            frames = moving_square(num_frames=6, height=48, width=64, seed=10 * number + ord(camera))
+            write_clip(folder / f"{number}{camera}.mp4", frames, fps=10)
+        random = np.random.default_rng(number)
+        np.savez(
+            folder / f"{number}.npz",
+            masks=random.integers(0, 3, (6, 48, 64)).astype(np.uint8),
+            flow=random.normal(size=(5, 2, 48, 64)).astype(np.float32),
+        )
+        boxes = [{"box": [8, 12, 32, 48], "frame": 2, "label": "cat", "identity": "1"}]
+        row = {"path": f"{number}a.mp4", "path_infrared": f"{number}b.mp4", "labels": ["x", "y"][: number + 1]}
+        rows.append({**row, "caption": ["a cat", "it runs"], "boxes": boxes, "camera": "left"})
+        rows[-1].update(masks=f"{number}.npz", flow=f"{number}.npz")
+    (folder / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def test_packing_keeps_all_that_is_known_and_all_sources(rich_folder, tmp_path):
+    records = load_videos(rich_folder)
+    pack_videos(records, tmp_path / "packed")
+    shutil.rmtree(rich_folder)
+    packed = load_videos(tmp_path / "packed")
+    assert packed.names == records.names == {"labels": ("x", "y"), "boxes": ("cat",)}
+    for one, other in zip(packed, records, strict=True):
+        assert list(one.sources) == ["video", "infrared"]
+        assert one.extra == {"camera": "left"}
+        assert {kind: one.targets[kind] for kind in ("labels", "caption", "boxes")} == {
+            kind: other.targets[kind] for kind in ("labels", "caption", "boxes")
+        }
+    for number, record in enumerate(packed):
+        random = np.random.default_rng(number)
+        assert np.array_equal(record.targets["masks"].load(), random.integers(0, 3, (6, 48, 64)))
+        assert np.array_equal(record.targets["flow"].load(), random.normal(size=(5, 2, 48, 64)).astype(np.float32))
+        with packed.open_all(record) as readers:
+            first, second = (reader.frames_at(range(6)).float() for reader in readers.values())
+        assert (first - second).abs().mean() > 5
+    assert not check_videos(packed).findings
+    foreign = load_videos(shards_alone(tmp_path / "packed"))
+    assert [list(record.sources) for record in foreign] == [["video", "infrared"]] * 2
+    assert {record.targets["labels"] for record in foreign} == {record.targets["labels"] for record in packed}
+
+
+def shards_alone(folder: Path) -> Path:
+    """The shards as others have them, without our index."""
+    for path in folder.iterdir():
+        if path.suffix != ".tar":
+            path.unlink()
+    return folder
+
+
+def test_what_is_in_pixels_follows_where_encoding_makes_clips_smaller(rich_folder, tmp_path):
+    records = load_videos(rich_folder)
+    pack_videos(records, tmp_path / "packed", encoding=Encoding(short_side=24))
+    packed = load_videos(tmp_path / "packed")
+    for one, other in zip(packed, records, strict=True):
+        assert one.targets["boxes"].boxes[0][:4] == (4, 6, 16, 24)
+        masks, flow = (other.targets[kind].load() for kind in ("masks", "flow"))
+        assert np.array_equal(one.targets["masks"].load(), masks[:, 1::2, 1::2])
+        assert np.array_equal(one.targets["flow"].load(), flow[:, :, 1::2, 1::2] / 2)
+    assert not check_videos(packed).findings
+
+
+def test_sound_that_encoding_would_lose_is_not_lost_in_silence(folder, tmp_path):
+    source = str(folder / "0.mp4")
+    records = VideoRecords([VideoRecord(sources={"video": source, "sound": source})])
+    with pytest.raises(
+        DataError, match=r"0\.mp4 has the source 'sound', and encoding anew writes videos without sound"
+    ):
+        pack_videos(records, tmp_path / "packed", encoding=Encoding(short_side=24))
+    pack_videos(records, tmp_path / "packed")
+    (record,) = load_videos(tmp_path / "packed")
+    assert record.sources["video"] == record.sources["sound"]
 
 
 def test_an_interrupted_packing_goes_on(folder, tmp_path):

@@ -1,17 +1,16 @@
-"""Which clips: data sets in many formats, as records, and as items for a DataLoader.
+"""Which clips, and what is known of each: data sets in many formats, as records, and as items for a DataLoader.
 
-- `records`: `VideoRecord`, one clip, and `VideoRecords`, all of them with their labels.
-- `loading`: `load_videos`, which reads any of the `formats`.
+- `records`: `VideoRecord`, one clip, and `VideoRecords`, all of them. `sources`: where their bytes are stored.
+- `targets`: what is known of a clip, one class a kind, from a manifest's row to a batch.
+- `loading`: `load_videos`, which reads any of the `formats`. `requirements`: checks by what needs labels or other targets.
 - `clips`: data sets of PyTorch that decode: `TrainingClips` and `EvaluationClips`. `streams`: the same for data that is
   not there in full.
 - `check`: what is wrong with a data set. `shards`: many small files become few large ones, encoded anew by `encoding`.
-- `sprites`: clips made on the fly, in which the motion alone tells the class.
+- `sprites`: clips made on the fly, of which everything is known.
+
+Names are imported when they are used: records and checks need no torch.
 """
 
-from muybridge.data.errors import DataError
-from muybridge.data.requirements import check_labels, require_targets
-from muybridge.data.loading import load_videos
-from muybridge.data.records import VideoRecord, VideoRecords
-from muybridge.data.targets import NO_LABEL
+import lazy_loader
 
-__all__ = ["NO_LABEL", "DataError", "VideoRecord", "VideoRecords", "check_labels", "load_videos", "require_targets"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
