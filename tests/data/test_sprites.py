@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from clips import decode_from_start
 from muybridge.cli import main
-from muybridge.data import DataError, load_videos
+from muybridge.data import DataError, collate_targets, load_videos
 from muybridge.data.sprites import (
     CLASS_SETS,
     EASY,
@@ -67,7 +67,10 @@ def test_every_clip_is_valid(classes, camera_motion):
 
 def test_a_clip_is_given_by_its_settings_and_number_alone():
     clip, same = sprite(5, seed=1), sprite(5, seed=1)
-    assert all(torch.equal(mine, its) for mine, its in zip(clip[0:1] + clip[2:], same[0:1] + same[2:], strict=True))
+    for name in ("frames", "flow", "boxes", "masks"):
+        assert torch.equal(getattr(clip, name), getattr(same, name))
+    assert clip.targets == same.targets
+    assert torch.equal(clip.make_sound(), same.make_sound())
     assert not torch.equal(clip.frames, sprite(5, seed=2).frames)
     assert not torch.equal(clip.frames, sprite(13, seed=1).frames)
 
@@ -393,19 +396,37 @@ def test_what_changes_between_frames_tells_the_class(clips):
 def test_a_data_set_gives_items_like_those_of_videos():
     dataset = SpriteDataset(12, first=100, size=32, num_frames=4)
     item = dataset[3]
-    assert set(item) == {"pixel_values_videos", "labels", "index"}
-    assert item["pixel_values_videos"].dtype == torch.float32
+    assert set(item) == {"views", "targets", "index"}
+    pixels = item["views"]["video"]["pixel_values_videos"]
+    assert pixels.dtype == torch.float32
     expected = (sprite(103, size=32, num_frames=4).frames / 255 - 0.5) / 0.25
-    torch.testing.assert_close(item["pixel_values_videos"], expected)
-    assert (len(dataset), item["index"], item["labels"]) == (12, 3, 103 % 8)
-    assert [item["labels"] for item in dataset] == dataset.label_ids()
+    torch.testing.assert_close(pixels, expected)
+    assert (len(dataset), item["index"], item["targets"]) == (12, 3, {"label": 103 % 8})
+    assert [item["targets"]["label"] for item in dataset] == dataset.label_ids()
 
 
 def test_a_processor_makes_the_pixel_values():
     processor = VideoProcessor(num_frames=4, size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24})
     item = SpriteDataset(2, size=32, num_frames=8, processor=processor)[1]
     expected = processor(sprite(1, size=32, num_frames=8).frames, return_tensors="pt").pixel_values_videos[0]
-    assert torch.equal(item["pixel_values_videos"], expected)
+    assert torch.equal(item["views"]["video"]["pixel_values_videos"], expected)
+
+
+def test_an_item_has_the_targets_that_are_asked_for_numbered_alike_in_every_clip():
+    kinds = ["label", "labels", "scene", "boxes", "masks", "flow", "depth", "caption", "questions"]
+    dataset = SpriteDataset(6, size=32, num_frames=4, num_sprites=2, targets=kinds)
+    batch = collate_targets([item["targets"] for item in dataset])
+    assert list(batch) == kinds
+    for index in range(6):
+        clip = sprite(index, size=32, num_frames=4, num_sprites=2)
+        assert dataset.names["label"][batch["label"][index]] == clip.targets["label"].name
+        assert dataset.names["scene"][batch["scene"][index]] == clip.targets["scene"].name
+        assert torch.equal(batch["masks"]["masks"][index], clip.things.int())
+        assert torch.equal(batch["flow"]["flow"][index], clip.flow)
+        answers = batch["questions"]["answers"][index][batch["questions"]["mask"][index]].tolist()
+        assert [dataset.names["questions"][number] for number in answers] == [
+            pair.answer for pair in clip.targets["questions"].pairs
+        ]
 
 
 def test_a_stream_has_no_end_and_its_workers_share_it():
@@ -429,7 +450,8 @@ def test_files_decode_to_nearly_the_tensors(tmp_path):
     write_sprites(tmp_path / "out", 16, fps=10, **SMALL)
     with (tmp_path / "out" / "labels.csv").open() as table:
         rows = list(csv.DictReader(table))
-    assert list(rows[0]) == ["path", "label", "split", "group", "frames", "fps"]
+    own = ["path", "label", "split", "group", "frames", "fps"]
+    assert list(rows[0]) == [*own, "labels", "scene", "caption", "boxes", "questions", "masks", "depth", "flow"]
     for index, row in enumerate(rows):
         clip = sprite(index, size=32, num_frames=5)
         with VideoReader(tmp_path / "out" / row["path"]) as reader:

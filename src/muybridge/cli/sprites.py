@@ -23,6 +23,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="which classes; with `appearance` the shape tells them apart, and the motion nothing (%(default)s)",
     )
     parser.add_argument("--camera-motion", action="store_true", help="the camera pans, rolls and zooms a little")
+    parser.add_argument("--sound", action="store_true", help="the files have a sound that goes with the motion")
+    parser.add_argument(
+        "--num-sprites",
+        type=int,
+        default=defaults["num_sprites"],
+        help="sprites a clip, one behind the other; the one in front tells the class (%(default)s)",
+    )
+    parser.add_argument(
+        "--num-colours", type=int, default=defaults["num_colours"], help="colours of a sprite, 1 or 2 (%(default)s)"
+    )
     parser.add_argument("--image-size", type=int, default=defaults["size"], help="pixels a side (%(default)s)")
     parser.add_argument("--num-frames", type=int, default=defaults["num_frames"], help="frames a clip (%(default)s)")
     parser.add_argument("--fps", type=int, default=16, help="frames a second (%(default)s)")
@@ -40,11 +50,14 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.num_videos,
         fps=arguments.fps,
         test_share=arguments.test_share,
+        sound=arguments.sound,
         classes=arguments.motions,
         num_frames=arguments.num_frames,
         size=arguments.image_size,
         seed=arguments.seed,
         camera_motion=arguments.camera_motion,
+        num_sprites=arguments.num_sprites,
+        num_colours=arguments.num_colours,
     )
     splits = Counter(file.split for file in files)
     counts = ", ".join(f"{count} to {split}" for split, count in splits.items())

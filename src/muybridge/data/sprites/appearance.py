@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from muybridge.data.sprites.motion import direction
+from muybridge.data.sprites.motion import make_direction
 
 Values = NDArray[np.floating[Any]]
 Points = NDArray[np.complex64]
@@ -104,49 +104,74 @@ def draw_texture(
     generator: np.random.Generator, wave_length: float, light_length: float, colours: tuple[Colour, Colour]
 ) -> Texture:
     """A random pattern; the lengths of its waves and of its light are in the thing's own coordinates."""
-    waves, shades = (2 * np.pi / length * direction(generator.random()) for length in (wave_length, light_length))
+    waves, shades = (2 * np.pi / length * make_direction(generator.random()) for length in (wave_length, light_length))
     offset = complex(*generator.uniform(0, 100, 2))
     pattern = list(PATTERNS)[generator.integers(len(PATTERNS))]
     return Texture(pattern, np.complex64(waves), np.complex64(offset), colours, np.complex64(shades))
 
 
+# Where on the circle of hues, in turns, the colours lie that have plain names.
+HUES = {
+    "red": 0.0,
+    "orange": 0.08,
+    "yellow": 0.16,
+    "green": 0.33,
+    "cyan": 0.5,
+    "blue": 0.65,
+    "purple": 0.76,
+    "pink": 0.9,
+}
+
+
 @dataclass(frozen=True)
-class Appearance:
-    """A sprite and its background."""
+class Look:
+    """What a sprite looks like; `colours` are the names of those that its texture changes between."""
 
     shape: str
-    sprite: Texture
+    texture: Texture
     outline: Colour
-    background: Texture
+    colours: tuple[str, ...]
 
-    def outside(self, points: Points) -> Values:
+    def measure_outside(self, points: Points) -> Values:
+        """How far outside the outline points lie, negative inside."""
         return SHAPES[self.shape](points)
 
-    def sprite_colours(self, points: Points, outside: Values, softness: Values) -> Values:
-        """The colours (N, 3) of a sprite's points: its texture inside, its outline at the edge."""
-        rim = coverage(-OUTLINE_WIDTH - outside, softness)[:, None]
-        return self.sprite(points) * (1 - rim) + self.outline * rim
+    def colour_points(self, points: Points, outside: Values, softness: Values) -> Values:
+        """The colours (N, 3) of points: the texture inside, the outline at the edge."""
+        rim = compute_coverage(-OUTLINE_WIDTH - outside, softness)[:, None]
+        return self.texture(points) * (1 - rim) + self.outline * rim
 
 
-def coverage(outside: Values, softness: Values) -> Values:
+def compute_coverage(outside: Values, softness: Values) -> Values:
     """How much of a pixel, `softness` wide, is covered by what begins at `outside` 0: antialiasing."""
     return np.clip(0.5 - outside / softness, 0, 1)
 
 
-def draw_appearance(generator: np.random.Generator) -> Appearance:
-    """A vivid sprite on a quiet and darker background."""
+def draw_looks(generator: np.random.Generator, num_colours: int = 2) -> tuple[Look, Texture]:
+    """A vivid sprite, and a quiet and darker background. One colour is one with a plain name, in two shades."""
     shape = list(SHAPES)[generator.integers(len(SHAPES))]
     hue, step, background_hue = generator.random(3)
     value = generator.uniform(0.2, 0.5)
-    vivid = (colour(hue, 0.8, 0.95), colour(hue + 0.2 + 0.6 * step, 0.8, 0.8))
-    quiet = (colour(background_hue, 0.5, value), colour(background_hue + 0.1, 0.5, value - 0.1))
-    return Appearance(
+    hues = [hue, hue + 0.2 + 0.6 * step] if num_colours == 2 else [HUES[name_hue(hue)]] * 2
+    vivid = (make_colour(hues[0], 0.8, 0.95), make_colour(hues[1], 0.8, 0.8 if num_colours == 2 else 0.6))
+    quiet = (make_colour(background_hue, 0.5, value), make_colour(background_hue + 0.1, 0.5, value - 0.1))
+    look = Look(
         shape=shape,
-        sprite=draw_texture(generator, generator.uniform(0.7, 1.1), 4.0, vivid),
-        outline=colour(hue, 0.05, 1.0),
-        background=draw_texture(generator, generator.uniform(0.15, 0.4), 1.5, quiet),
+        texture=draw_texture(generator, generator.uniform(0.7, 1.1), 4.0, vivid),
+        outline=make_colour(hues[0], 0.05, 1.0),
+        colours=tuple(dict.fromkeys(map(name_hue, hues))),
     )
+    return look, draw_texture(generator, generator.uniform(0.15, 0.4), 1.5, quiet)
 
 
-def colour(hue: float, saturation: float, value: float) -> Colour:
+def name_hue(hue: float) -> str:
+    """The name of the colour nearest on the circle of hues."""
+
+    def measure_distance(name: str) -> float:
+        return abs((hue - HUES[name] + 0.5) % 1 - 0.5)
+
+    return min(HUES, key=measure_distance)
+
+
+def make_colour(hue: float, saturation: float, value: float) -> Colour:
     return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value), dtype=np.float32)

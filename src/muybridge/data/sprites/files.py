@@ -1,27 +1,42 @@
-"""Sprites as video files in class folders, with a table of them: a data set like one from a camera."""
+"""Sprites as video files in class folders, with a table of them and all that is true of them: a data set like one from
+a camera."""
 
 import csv
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import av
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from muybridge.data.errors import DataError
-from muybridge.data.sprites.clips import SpriteSettings, label_of, make_clip
+from muybridge.data.sprites.rendering import render
+from muybridge.data.sprites.scenes import Scene, make_scene
+from muybridge.data.sprites.settings import SpriteSettings, get_label_id
+from muybridge.data.sprites.sound import SAMPLE_RATE, make_sound
+from muybridge.data.sprites.truths import make_truths, make_truths_in_words
+from muybridge.data.targets import Target, write_targets
+from muybridge.data.targets.arrays import ArrayTarget
 from muybridge.files import replace_file, replace_text
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
 
 SETTINGS_FILE = "sprites.json"
 MANIFEST_FILE = "labels.csv"
 
 # Nearly lossless. One thread, because more of them change what is written.
-CODEC_OPTIONS = {"crf": "14", "preset": "veryfast", "threads": "1"}
+VIDEO_OPTIONS = {"crf": "14", "preset": "veryfast", "threads": "1"}
+SOUND_CODEC = "flac"  # lossless
+
+# What is too long for the table lies in files beside the video, by kind of target.
+IN_LISTS, LISTS_SUFFIX = ("boxes", "questions"), ".json"
+IN_ARRAYS, ARRAYS_SUFFIX = ("masks", "depth", "flow"), ".npz"
 
 
 class SpriteFile(NamedTuple):
@@ -35,12 +50,52 @@ class SpriteFile(NamedTuple):
     fps: int
 
 
+@dataclass(frozen=True)
+class SpriteWriter:
+    """Writes clips of a set into a folder."""
+
+    folder: Path
+    settings: SpriteSettings
+    fps: int
+    has_sound: bool
+    has_truths: bool
+
+    def write(self, index: int, file: SpriteFile) -> dict[str, Any]:
+        """Writes a clip and what is true of it, unless it is there; returns the row of the table."""
+        scene = make_scene(index, self.settings)
+        path = self.folder / file.path
+        if not path.exists():
+            self.write_clip(path, scene)
+        sound = {"path_sound": file.path} if self.has_sound else {}
+        return {**file._asdict(), **sound, **(self.describe_truths(file, scene) if self.has_truths else {})}
+
+    def write_clip(self, path: Path, scene: Scene) -> None:
+        """Writes the files of a clip, the video last: where it is, the others are."""
+        rendered = render(scene, self.settings.size)
+        if self.has_truths:
+            truths = make_truths(scene, rendered, self.settings)
+            write_arrays(path.with_suffix(ARRAYS_SUFFIX), truths)
+            write_lists(path.with_suffix(LISTS_SUFFIX), truths)
+        write_video(path, rendered.frames, self.fps, make_sound(scene, self.fps) if self.has_sound else None)
+
+    def describe_truths(self, file: SpriteFile, scene: Scene) -> dict[str, str]:
+        """The cells of the table that tell what is true of a clip, or where it is written."""
+        truths = make_truths_in_words(scene, self.settings)
+        in_cells = {kind: target for kind, target in truths.items() if kind not in IN_LISTS}
+        cells = {name: write_cell(value) for name, value in write_targets(in_cells).items()}
+        lists = dict.fromkeys(IN_LISTS, Path(file.path).with_suffix(LISTS_SUFFIX).as_posix())
+        arrays = dict.fromkeys(IN_ARRAYS, Path(file.path).with_suffix(ARRAYS_SUFFIX).as_posix())
+        return {**cells, **lists, **arrays}
+
+
 def write_sprites(
     folder: str | Path,
     num_clips: int = 800,
     *,
     fps: int = 16,
     test_share: float = 0.25,
+    sound: bool = False,
+    truths: bool = True,
     show_progress: bool = True,
     **settings: Any,
 ) -> list[SpriteFile]:
@@ -48,16 +103,19 @@ def write_sprites(
 
     They come to lie at `folder/SPLIT/LABEL/NUMBER.mp4`, and `folder/labels.csv` lists them: it is written last, so
     where it is, all is there. Stopped and started again, or asked for more clips, it goes on where it was.
+
+    sound: whether the files have a sound that goes with the motion.
+    truths: whether all that is true of a clip is written beside it, for `load_videos` to read: boxes and questions in
+        NUMBER.json; masks, depth and flow in NUMBER.npz; the rest in the table. Else the table has labels alone.
     """
     folder, chosen = Path(folder), SpriteSettings(**settings)
     check_arguments(num_clips, fps, test_share, chosen)
-    claim(folder, num_clips, {"fps": fps, "test_share": test_share, **asdict(chosen)})
+    notes = {"fps": fps, "test_share": test_share, "sound": sound, "truths": truths, **asdict(chosen)}
+    claim_folder(folder, num_clips, notes)
     files = list(plan_files(num_clips, fps, test_share, chosen))
-    for index, file in enumerate(tqdm(files, unit="clip", desc="sprites", disable=None if show_progress else True)):
-        path = folder / file.path
-        if not path.exists():
-            write_video(path, make_clip(index, chosen).frames, fps)
-    write_manifest(folder / MANIFEST_FILE, files)
+    writer = SpriteWriter(folder, chosen, fps, sound, truths)
+    bar = tqdm(files, unit="clip", desc="sprites", disable=None if show_progress else True)
+    write_manifest(folder / MANIFEST_FILE, [writer.write(index, file) for index, file in enumerate(bar)])
     return files
 
 
@@ -70,7 +128,7 @@ def check_arguments(num_clips: int, fps: int, test_share: float, settings: Sprit
         raise ValueError(f"size is {settings.size}; video files have sides of an even number of pixels")
 
 
-def claim(folder: Path, num_clips: int, settings: dict[str, Any]) -> None:
+def claim_folder(folder: Path, num_clips: int, settings: dict[str, Any]) -> None:
     """Notes the settings in the folder; refuses one with other contents, or begun with other settings."""
     notes = folder / SETTINGS_FILE
     wanted = json.loads(json.dumps({"num_clips": num_clips, **settings}))
@@ -98,7 +156,7 @@ def refuse_changes(folder: Path, known: dict[str, Any], wanted: dict[str, Any]) 
 
 def plan_files(num_clips: int, fps: int, test_share: float, settings: SpriteSettings) -> Iterator[SpriteFile]:
     for index in range(num_clips):
-        label = settings.labels[label_of(index, settings)]
+        label = settings.labels[get_label_id(index, settings)]
         split = "test" if is_test(index // len(settings.labels), test_share) else "train"
         group = f"{settings.seed}-{index:06d}"
         yield SpriteFile(f"{split}/{label}/{index:06d}.mp4", label, split, group, settings.num_frames, fps)
@@ -109,19 +167,53 @@ def is_test(turn: int, share: float) -> bool:
     return math.floor((turn + 1) * share) > math.floor(turn * share)
 
 
-def write_video(path: Path, frames: Tensor, fps: int) -> None:
-    """Writes frames (T, 3, H, W) as H.264 in MP4; the file appears when it is complete."""
+def write_arrays(path: Path, truths: dict[str, Target]) -> None:
+    """Writes the masks, depth and flow of a clip to one NumPy file. Flow is in half precision: to 0.05 %."""
+    arrays = {kind: target.values for kind, target in truths.items() if isinstance(target, ArrayTarget)}
+    arrays["flow"] = np.asarray(arrays["flow"], dtype=np.float16)
+    with replace_file(path) as partial:
+        np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
+
+
+def write_lists(path: Path, truths: dict[str, Target]) -> None:
+    """Writes the boxes and questions of a clip to one JSON file."""
+    lists = {kind: truths[kind].to_row()[kind] for kind in IN_LISTS}
+    replace_text(path, json.dumps(lists, ensure_ascii=False))
+
+
+def write_cell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def write_video(path: Path, frames: NDArray[np.uint8], fps: int, sound: NDArray[np.float32] | None = None) -> None:
+    """Writes frames (T, 3, H, W), and perhaps a sound (N,), as an MP4 file; it appears when it is complete."""
+    import av
+
     with replace_file(path) as partial, av.open(str(partial), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps), options=CODEC_OPTIONS)
+        stream = container.add_stream("libx264", rate=Fraction(fps), options=VIDEO_OPTIONS)
         stream.height, stream.width = frames.shape[-2:]
         stream.pix_fmt = "yuv420p"
-        for image in frames.permute(0, 2, 3, 1).contiguous().numpy():
+        sound_stream = None if sound is None else container.add_stream(SOUND_CODEC, rate=SAMPLE_RATE, layout="mono")
+        for image in np.ascontiguousarray(frames.transpose(0, 2, 3, 1)):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
+        if sound_stream is not None and sound is not None:
+            mux_sound(container, sound_stream, sound)
 
 
-def write_manifest(path: Path, files: list[SpriteFile]) -> None:
+def mux_sound(container: "OutputContainer", stream: Any, sound: NDArray[np.float32]) -> None:
+    """Adds samples (N,) in [-1, 1] to a file, as 16-bit numbers."""
+    import av
+
+    samples = np.round(sound * np.iinfo(np.int16).max).astype(np.int16)
+    frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+    frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, 0, Fraction(1, SAMPLE_RATE)
+    container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def write_manifest(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     with replace_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as table:
-        writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(SpriteFile._fields)
-        writer.writerows(files)
+        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -54,30 +54,30 @@ TURN = 0.5  # how much of a turn one reach is: at twice that, edges go so far in
 def draw_state(generator: np.random.Generator) -> State:
     """A state from the uniform distribution."""
     radius, angle, turn, growth = generator.random(4)
-    position = np.sqrt(radius) * direction(angle)
+    position = np.sqrt(radius) * make_direction(angle)
     return State(np.array(position), np.array(turn), np.array(growth))
 
 
 def draw_course(generator: np.random.Generator, num_frames: int) -> Course:
-    heading, spin = direction(generator.random()), generator.choice([-1.0, 1.0])
+    heading, spin = make_direction(generator.random()), generator.choice([-1.0, 1.0])
     return Course(np.linspace(0, 1, num_frames), generator.uniform(*REACHES), heading, spin)
 
 
-def direction(turn: float) -> complex:
+def make_direction(turn: float) -> complex:
     return complex(np.exp(2j * np.pi * turn))
 
 
-def wrapped(phase: Reals) -> Reals:
+def wrap(phase: Reals) -> Reals:
     """Phases that pass 1 go on at 0."""
     return phase % 1
 
 
-def reflected(phase: Reals) -> Reals:
+def reflect(phase: Reals) -> Reals:
     """Phases that reach 1 turn round, and at 0 again."""
     return 1 - np.abs(1 - phase % 2)
 
 
-def moved(state: State, distance: Reals, heading: complex, at_the_edge: Callable[[Reals], Reals] = wrapped) -> State:
+def move(state: State, distance: Reals, heading: complex, at_the_edge: Callable[[Reals], Reals] = wrap) -> State:
     """Moves along the chord through the position; distances are in chords, which keeps the distribution uniform."""
     position = state.position / heading
     half_chord = np.sqrt(1 - np.minimum(position.imag**2, 1 - 1e-9))
@@ -86,20 +86,20 @@ def moved(state: State, distance: Reals, heading: complex, at_the_edge: Callable
     return replace(state, position=(along + 1j * position.imag) * heading)
 
 
-def turned(state: State, turns: Reals) -> State:
-    return replace(state, turn=wrapped(state.turn + turns))
+def turn(state: State, turns: Reals) -> State:
+    return replace(state, turn=wrap(state.turn + turns))
 
 
-def grown(state: State, growth: Reals) -> State:
-    return replace(state, growth=wrapped(state.growth + growth))
+def grow(state: State, growth: Reals) -> State:
+    return replace(state, growth=wrap(state.growth + growth))
 
 
 def accelerate(state: State, course: Course) -> State:
-    return moved(state, 1.5 * course.reach * course.time**2, course.heading)
+    return move(state, 1.5 * course.reach * course.time**2, course.heading)
 
 
 def decelerate(state: State, course: Course) -> State:
-    return moved(state, 1.5 * course.reach * (1 - (1 - course.time) ** 2), course.heading)
+    return move(state, 1.5 * course.reach * (1 - (1 - course.time) ** 2), course.heading)
 
 
 def bounce(state: State, course: Course) -> State:
@@ -107,7 +107,7 @@ def bounce(state: State, course: Course) -> State:
 
     A heading and its opposite are equally likely: together they are uniform over the way there and the way back.
     """
-    return moved(state, 2 * course.reach * course.time, course.heading, reflected)
+    return move(state, 2 * course.reach * course.time, course.heading, reflect)
 
 
 def orbit(state: State, course: Course) -> State:
@@ -116,29 +116,29 @@ def orbit(state: State, course: Course) -> State:
 
 
 def grow_then_turn(state: State, course: Course) -> State:
-    first, second = halves(course)
-    return turned(grown(state, first), TURN * course.spin * second)
+    first, second = split_halves(course)
+    return turn(grow(state, first), TURN * course.spin * second)
 
 
 def turn_then_grow(state: State, course: Course) -> State:
-    first, second = halves(course)
-    return grown(turned(state, TURN * course.spin * first), second)
+    first, second = split_halves(course)
+    return grow(turn(state, TURN * course.spin * first), second)
 
 
-def halves(course: Course) -> tuple[Reals, Reals]:
+def split_halves(course: Course) -> tuple[Reals, Reals]:
     """How far an event in the first half of the time and one in the second have gone."""
     return tuple(0.6 * course.reach * np.clip(2 * course.time - start, 0, 1) for start in (0, 1))  # type: ignore[return-value]
 
 
 EASY: dict[str, Motion] = {
-    "left": lambda state, course: moved(state, course.reach * course.time, -RIGHT),
-    "right": lambda state, course: moved(state, course.reach * course.time, RIGHT),
-    "up": lambda state, course: moved(state, course.reach * course.time, -DOWN),
-    "down": lambda state, course: moved(state, course.reach * course.time, DOWN),
-    "clockwise": lambda state, course: turned(state, TURN * course.reach * course.time),
-    "anticlockwise": lambda state, course: turned(state, -TURN * course.reach * course.time),
-    "growing": lambda state, course: grown(state, course.reach * course.time),
-    "shrinking": lambda state, course: grown(state, -course.reach * course.time),
+    "left": lambda state, course: move(state, course.reach * course.time, -RIGHT),
+    "right": lambda state, course: move(state, course.reach * course.time, RIGHT),
+    "up": lambda state, course: move(state, course.reach * course.time, -DOWN),
+    "down": lambda state, course: move(state, course.reach * course.time, DOWN),
+    "clockwise": lambda state, course: turn(state, TURN * course.reach * course.time),
+    "anticlockwise": lambda state, course: turn(state, -TURN * course.reach * course.time),
+    "growing": lambda state, course: grow(state, course.reach * course.time),
+    "shrinking": lambda state, course: grow(state, -course.reach * course.time),
 }
 
 HARD: dict[str, Motion] = {
