@@ -6,14 +6,17 @@ import muybridge
 NAMES = {
     "ARCHITECTURES", "AutoVideoProcessor", "Clip", "ErrorPolicy", "ImageProcessor", "Protocol", "SOURCES",
     "TrainingSettings", "VideoClassificationPipeline", "VideoError", "VideoMetadata", "VideoProcessor", "VideoReader",
-    "__version__", "convert", "evaluate", "extract_features", "inflate", "load_videos", "models", "optimize",
-    "publish", "train",
+    "__version__", "convert", "evaluate", "extract_features", "inflate", "load_videos", "optimize", "publish", "train",
+}  # fmt: skip
+PARTS = {
+    "cards", "checkpoints", "conversion", "data", "evaluation", "inference", "models", "pipelines", "processing",
+    "publishing", "training", "types", "video",
 }  # fmt: skip
 
 
 def test_the_public_names_are_these():
-    assert set(muybridge.__all__) == NAMES
-    assert all(getattr(muybridge, name) is not None for name in NAMES)
+    assert set(muybridge.__all__) == set(dir(muybridge)) == NAMES | PARTS
+    assert all(getattr(muybridge, name) is not None for name in NAMES | PARTS)
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -1,7 +1,7 @@
 """Muybridge: a model hub for video, built on transformers.
 
-Importing it registers every architecture with transformers' Auto classes and pipeline(). The folders, in the order in
-which a file becomes a label:
+Importing it makes every architecture known to transformers' Auto classes and pipeline(), and loads neither torch nor
+transformers: names are imported when they are used. The folders, in the order in which a file becomes a label:
 
 - `video`: a file becomes frames: the reader, the samplers, errors and what to do about them.
 - `processing`: frames become `pixel_values_videos`.
@@ -17,52 +17,22 @@ which a file becomes a label:
 - `cli`: the command `muybridge`.
 """
 
-import importlib
 import os
 import sys
-from typing import Any
+
+import lazy_loader
 
 # Threads of OpenMP spin while they wait for each other, and what decodes beside them does not get the processor: a step
 # of training beside busy workers took seven times as long. It is read when torch is loaded, so it stands before that.
 if "torch" not in sys.modules:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from muybridge import models
-
 __version__ = "0.1.0"
 
-# Where each public name is defined; it is imported when it is first used.
-PUBLIC_NAMES = {
-    "ARCHITECTURES": "muybridge.models",
-    "AutoVideoProcessor": "transformers.models.auto.video_processing_auto",
-    "Clip": "muybridge.types",
-    "ErrorPolicy": "muybridge.video",
-    "ImageProcessor": "muybridge.processing",
-    "Protocol": "muybridge.types",
-    "SOURCES": "muybridge.conversion",
-    "VideoClassificationPipeline": "muybridge.pipelines",
-    "VideoError": "muybridge.video",
-    "VideoMetadata": "muybridge.types",
-    "VideoProcessor": "muybridge.processing",
-    "VideoReader": "muybridge.video",
-    "TrainingSettings": "muybridge.training",
-    "convert": "muybridge.conversion",
-    "evaluate": "muybridge.evaluation",
-    "extract_features": "muybridge.evaluation",
-    "inflate": "muybridge.models.inflation",
-    "load_videos": "muybridge.data",
-    "optimize": "muybridge.models.optimization",
-    "publish": "muybridge.publishing",
-    "train": "muybridge.training",
-}
+__getattr__, _, names = lazy_loader.attach_stub(__name__, __file__)
+__all__ = ["__version__", *names]
 
-__all__ = ["__version__", "models", *PUBLIC_NAMES]  # names, all of them
-
-
-def __getattr__(name: str) -> Any:
-    if name not in PUBLIC_NAMES:
-        raise AttributeError(f"module 'muybridge' has no attribute {name!r}")
-    return getattr(importlib.import_module(PUBLIC_NAMES[name]), name)
+from muybridge import models  # noqa: E402, F401  # each architecture makes itself known
 
 
 def __dir__() -> list[str]:

@@ -22,8 +22,7 @@ from muybridge_hub.calls import endpoint
 from muybridge_hub.errors import BadRequest, HubError
 from muybridge_hub.hub import Hub
 from muybridge_hub.inference import Predictor
-from muybridge_hub.pages import ROUTES as PAGES
-from muybridge_hub.pages import render_error, wants_page
+from muybridge_hub.pages import ROUTES as PAGES, render_error, wants_page
 
 NUM_THREADS = 64
 FLUSH_SECONDS = 2.0

@@ -7,25 +7,6 @@
 - `groups`: kinds of labels, each with its precision. `pictures`: confusion matrices and reliability diagrams.
 """
 
-from muybridge.evaluation.evaluate import evaluate, score
-from muybridge.evaluation.fusion import fuse
-from muybridge.evaluation.probes import PROBES, Features, extract_features, probe
-from muybridge.evaluation.protocols import PROTOCOLS, get_protocol
-from muybridge.evaluation.results import Result, describe_splits, over_splits
-from muybridge.evaluation.scores import Scores
+import lazy_loader
 
-__all__ = [
-    "PROBES",
-    "PROTOCOLS",
-    "Features",
-    "Result",
-    "Scores",
-    "describe_splits",
-    "evaluate",
-    "extract_features",
-    "fuse",
-    "get_protocol",
-    "over_splits",
-    "probe",
-    "score",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -3,6 +3,6 @@
 - `ahead`: work done ahead in threads, in order.
 """
 
-from muybridge.inference.ahead import map_ahead
+import lazy_loader
 
-__all__ = ["map_ahead"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,8 +13,7 @@ from typing import Any, ClassVar
 import torch
 from huggingface_hub.dataclasses import strict
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
-from transformers import initialization as init
+from transformers import PreTrainedConfig, PreTrainedModel, initialization as init
 from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
 
 from muybridge.types import Protocol

@@ -5,19 +5,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from transformers import (
-    AutoConfig,
     AutoImageProcessor,
-    AutoModel,
     AutoModelForImageClassification,
     AutoModelForVideoClassification,
     PreTrainedConfig,
 )
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES,
-    MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES,
-)
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
+from muybridge.models import auto_tables
 from muybridge.models.base import NetworkConfig, NetworkForClassification, NetworkPreTrainedModel
 from muybridge.processing import ImageProcessor, VideoProcessor
 
@@ -47,6 +42,8 @@ class Architecture:
     task: ClassVar[str]  # what pipeline() calls it
     auto_class: ClassVar[Any]  # which loads a classifier
     processor_class: ClassVar[Any]  # which loads a processor
+    classifier_table: ClassVar[str]  # where transformers looks for its name
+    processor_table: ClassVar[str]
     tiny_input: ClassVar[Mapping[str, int]]
 
     @property
@@ -57,8 +54,15 @@ class Architecture:
         """A config for tests and demonstrations: small images, few frames, three labels, weights of some kilobytes."""
         return self.config(**{**self.tiny_input, "num_labels": 3, **self.tiny, **fields})
 
-    def register_classifier(self) -> None:
-        raise NotImplementedError
+    def find_class(self, name: str) -> type:
+        """Its class of that name."""
+        classes = (self.config, self.model, self.classifier, self.processor)
+        found = next((each for each in classes if each.__name__ == name), None)
+        if found is None:
+            raise AttributeError(
+                f"{self.name} has no class {name}; it has {', '.join(each.__name__ for each in classes)}"
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,9 @@ class VideoArchitecture(Architecture):
     task = "video-classification"
     auto_class = AutoModelForVideoClassification
     processor_class = AutoVideoProcessor
+    classifier_table = auto_tables.VIDEO_CLASSIFIERS
+    processor_table = auto_tables.VIDEO_PROCESSORS
     tiny_input: ClassVar[Mapping[str, int]] = {"num_frames": 4, "image_size": 32}
-
-    def register_classifier(self) -> None:
-        AutoModelForVideoClassification.register(self.config, self.classifier)
-        AutoVideoProcessor.register(self.config, self.processor)
-        # The pipeline looks here, and not at what was registered, before it calls a model unsupported.
-        MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES[self.name] = self.classifier.__name__
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,9 @@ class ImageArchitecture(Architecture):
     task = "image-classification"
     auto_class = AutoModelForImageClassification
     processor_class = AutoImageProcessor
+    classifier_table = auto_tables.IMAGE_CLASSIFIERS
+    processor_table = auto_tables.IMAGE_PROCESSORS
     tiny_input: ClassVar[Mapping[str, int]] = {"image_size": 32}
-
-    def register_classifier(self) -> None:
-        AutoModelForImageClassification.register(self.config, self.classifier)
-        # Ours needs none of the backends that transformers may ask for.
-        backends = {"pil": self.processor, "torchvision": self.processor}
-        AutoImageProcessor.register(self.config, image_processor_classes=backends)
-        MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES[self.name] = self.classifier.__name__
 
 
 @dataclass(frozen=True)
@@ -106,9 +101,13 @@ FOREIGN_ARCHITECTURES: dict[str, ForeignImageArchitecture] = {}
 def register(architecture: Architecture) -> None:
     """Makes an architecture known here and to AutoConfig, AutoModel, the Auto class of its task and pipeline()."""
     ARCHITECTURES[architecture.name] = architecture
-    AutoConfig.register(architecture.name, architecture.config)
-    AutoModel.register(architecture.config, architecture.model)
-    architecture.register_classifier()
+    names = {
+        auto_tables.CONFIGS: architecture.config.__name__,
+        auto_tables.NETWORKS: architecture.model.__name__,
+        architecture.classifier_table: architecture.classifier.__name__,
+        architecture.processor_table: architecture.processor.__name__,
+    }
+    auto_tables.add_names(architecture.name, names, architecture.find_class)
 
 
 def register_foreign(architecture: ForeignImageArchitecture) -> None:

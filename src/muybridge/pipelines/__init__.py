@@ -1,5 +1,5 @@
 """What transformers' pipeline() runs, with more of what videos need."""
 
-from muybridge.pipelines.video_classification import VideoClassificationPipeline
+import lazy_loader
 
-__all__ = ["VideoClassificationPipeline"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

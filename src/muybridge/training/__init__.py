@@ -1,6 +1,5 @@
 """The loop on Accelerate: settings, what is trained, checkpoints that a killed run goes on from."""
 
-from muybridge.training.loop import TrainingError, train
-from muybridge.training.settings import TrainingSettings
+import lazy_loader
 
-__all__ = ["TrainingError", "TrainingSettings", "train"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

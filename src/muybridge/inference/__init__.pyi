@@ -1,0 +1,1 @@
+from .ahead import map_ahead as map_ahead

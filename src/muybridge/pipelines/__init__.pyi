@@ -1,0 +1,1 @@
+from .video_classification import VideoClassificationPipeline as VideoClassificationPipeline

@@ -1,0 +1,3 @@
+from .errors import TrainingError as TrainingError
+from .loop import train as train
+from .settings import TrainingSettings as TrainingSettings
