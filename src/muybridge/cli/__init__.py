@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from muybridge import __version__
 from muybridge.cli.errors import CommandError
+from muybridge.extras import MissingExtraError
 
 # A module of this package for each command: `configure(parser)` and `run(arguments) -> exit status`.
 COMMANDS = {
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.configure(parser)
     try:
         return command.run(parser.parse_args(rest))
-    except (CommandError, ValueError, OSError) as error:
+    except (CommandError, MissingExtraError, ValueError, OSError) as error:
         # VideoError, DataError and ConversionError are ValueErrors: what they say is made for the user's eyes.
         print(f"muybridge {name}: {error}", file=sys.stderr)
         return 2

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from muybridge.conversion.errors import ConversionError
+from muybridge.extras import extra
 
 Array = NDArray[np.float32]
 Entry = Mapping[str, Any]  # of a layer: its class_name and its config
@@ -74,10 +75,8 @@ Check = Callable[[list[KerasLayer], str], None]
 
 def read_network(path: Path, check: Check) -> KerasNetwork:
     """The network in a file; `check` sees its layers, and the version of Keras, before the arrays are read."""
-    try:
+    with extra("convert"):
         import h5py
-    except ImportError as error:
-        raise ConversionError(f"{path}: to read files of Keras takes h5py: pip install 'muybridge[convert]'") from error
     try:
         if zipfile.is_zipfile(path):
             return read_zip(path, check)
@@ -90,7 +89,8 @@ def read_network(path: Path, check: Check) -> KerasNetwork:
 
 
 def read_zip(path: Path, check: Check) -> KerasNetwork:
-    import h5py
+    with extra("convert"):
+        import h5py
 
     with zipfile.ZipFile(path) as archive:
         description = json.loads(read_member(archive, "config.json", path))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from muybridge.conversion.errors import ConversionError
 from muybridge.conversion.protobuf import ProtobufError, read_fields, read_varint, take
+from muybridge.extras import extra
 
 Checksum = Callable[[bytes], int]
 
@@ -55,7 +56,7 @@ class Entry:
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The tensors whose index is at `path`, each with its checksum verified. Texts among them are left out."""
-    checksum = load_checksum(path)
+    checksum = load_checksum()
     num_shards, entries = read_index(path, checksum)
     tensors = {}
     for name, entry in entries.items():
@@ -64,14 +65,10 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def load_checksum(path: Path) -> Checksum:
-    """CRC-32C as TensorFlow stores it: turned and shifted, lest a checksum of checksums says nothing."""
-    try:
+def load_checksum() -> Checksum:
+    """CRC-32C as TensorFlow stores it: rotated, and a constant added."""
+    with extra("convert"):
         from google_crc32c import value
-    except ImportError as error:
-        raise ConversionError(
-            f"{path}: google-crc32c checks the tensors of TensorFlow checkpoints; pip install 'muybridge[convert]'"
-        ) from error
 
     def masked(data: bytes) -> int:
         checksum: int = value(data)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import datasets
 import fsspec
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -19,8 +18,12 @@ from muybridge.data.records import VideoRecord, open_clip
 from muybridge.data.skipping import SkipLog
 from muybridge.data.sources import VideoBytes
 from muybridge.data.targets import NO_LABEL
+from muybridge.extras import extra
 from muybridge.processing import ClipTransform, VideoProcessor
 from muybridge.video import ErrorPolicy
+
+with extra("datasets"):
+    import datasets
 
 
 class VideoStream:

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from muybridge.evaluation.metrics import ReliabilityBins, expected_calibration_error
+from muybridge.extras import extra
+
+with extra("plots"):
+    from matplotlib.axes import Axes
+    from matplotlib.colors import PowerNorm
+    from matplotlib.figure import Figure
 
 BLUE, RED, GREY = "#2f6db3", "#c8503c", "#707070"
 # Up to so many labels every cell has its number, and up to so many every row and column its name.

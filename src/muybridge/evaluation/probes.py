@@ -23,6 +23,7 @@ from muybridge.evaluation.provenance import describe_model, versions
 from muybridge.evaluation.results import Result
 from muybridge.evaluation.scores import Scores
 from muybridge.evaluation.views import Loading, run_views, video_names
+from muybridge.extras import extra
 from muybridge.text import shorten
 from muybridge.types import Protocol
 
@@ -97,18 +98,20 @@ def pooled(hidden: Tensor, num_videos: int) -> Tensor:
 
 def linear_svm(cost: float = 1.0) -> "ClassifierMixin":
     """A linear SVM on L2-normalised features, one label against the rest: as C3D's features were judged."""
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import Normalizer
-    from sklearn.svm import LinearSVC
+    with extra("probes"):
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import Normalizer
+        from sklearn.svm import LinearSVC
 
     return make_pipeline(Normalizer(), LinearSVC(C=cost, random_state=0))
 
 
 def logistic_regression(cost: float = 1.0) -> "ClassifierMixin":
     """A logistic regression on standardised features: the linear classifier of self-supervised learning."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    with extra("probes"):
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
 
     return make_pipeline(StandardScaler(), LogisticRegression(C=cost, max_iter=1000))
 
@@ -118,7 +121,8 @@ def nearest_neighbours(num_neighbours: int = 20, temperature: float | None = 0.0
 
     Without a temperature all of them count alike.
     """
-    from sklearn.neighbors import KNeighborsClassifier
+    with extra("probes"):
+        from sklearn.neighbors import KNeighborsClassifier
 
     if num_neighbours < 1:
         raise ValueError(f"num_neighbours is {num_neighbours}; it must be 1 or more")

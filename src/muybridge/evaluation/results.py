@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,12 @@ from numpy.typing import NDArray
 
 from muybridge.evaluation import metrics as measures
 from muybridge.evaluation.scores import Scores
+from muybridge.extras import find_missing
 from muybridge.files import replace_file, replace_text
 from muybridge.text import shorten
 from muybridge.types import HEADLINES, SHARES
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -143,9 +147,6 @@ class Result:
 
     def save(self, folder: str | Path) -> Path:
         """Writes scores.safetensors, classes.csv, confusion.csv, the pictures, and last of all results.json."""
-        # matplotlib takes its time to import, and training evaluates without pictures
-        from muybridge.evaluation.pictures import draw_confusion, draw_reliability
-
         folder = Path(folder)
         names = list(self.scores.label_names)
         classes = self.class_rows()
@@ -153,12 +154,21 @@ class Result:
         write_table(folder / "classes.csv", [classes[0].keys(), *(row.values() for row in classes)])
         confusion = [[name, *row] for name, row in zip(names, self.confusion.tolist(), strict=True)]
         write_table(folder / "confusion.csv", [["label", *names], *confusion])
-        with replace_file(folder / "confusion.png") as partial:
-            draw_confusion(self.confusion, names, partial)
-        with replace_file(folder / "reliability.png") as partial:
-            draw_reliability(self.reliability, partial)
+        if missing := find_missing("matplotlib", "plots"):
+            logger.warning("the results in %s have no pictures: %s", folder, missing)
+        else:
+            self.draw(folder)
         replace_text(folder / "results.json", json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n")
         return folder
+
+    def draw(self, folder: Path) -> None:
+        """Writes confusion.png and reliability.png."""
+        from muybridge.evaluation.pictures import draw_confusion, draw_reliability
+
+        with replace_file(folder / "confusion.png") as partial:
+            draw_confusion(self.confusion, list(self.scores.label_names), partial)
+        with replace_file(folder / "reliability.png") as partial:
+            draw_reliability(self.reliability, partial)
 
     def __str__(self) -> str:
         """The numbers for people, one a line."""

@@ -31,7 +31,7 @@ from muybridge.training.learner import Learner, task_loss
 from muybridge.training.mixing import Mixing
 from muybridge.training.parameters import freeze, parameter_groups, train_mode
 from muybridge.training.precision import pad_short_clips
-from muybridge.training.progress import Progress, Stopwatch
+from muybridge.training.progress import Progress, Stopwatch, list_left_out
 from muybridge.training.schedules import schedule
 from muybridge.training.settings import TrainingSettings
 from muybridge.training.setup import load_data, make_model, make_tasks
@@ -141,8 +141,8 @@ class Run:
         if self.settings.trackers:
             self.accelerator.init_trackers("tracking")
         self.progress = Progress(self.accelerator, self.folder, self.num_steps, self.position.step)
-        for warning in warnings_of(self.data):
-            self.progress.say(warning)
+        for line in [*warnings_of(self.data), *list_left_out(self.settings.trackers)]:
+            self.progress.say(line)
 
     def prepare(self, epoch: int) -> None:
         """Hands model, optimiser and loader to Accelerate, for the part of the run that has this epoch."""

@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from muybridge.extras import extra, find_missing
 from muybridge.files import replace_text
 
 Batch = TypeVar("Batch")
@@ -86,8 +87,17 @@ class Progress:
 
     def close(self) -> None:
         self.bar.close()
-        if self.accelerator.is_main_process:
+        if self.accelerator.is_main_process and not find_missing("matplotlib", "plots"):
             draw_curves(read_metrics(self.path), self.folder / CURVES_FILE)
+
+
+def list_left_out(trackers: Sequence[str]) -> list[str]:
+    """What a run goes without because a library is not installed."""
+    missing = {
+        "no picture of the curves": find_missing("matplotlib", "plots"),
+        "nothing for TensorBoard": find_missing("tensorboard", "tensorboard") if "tensorboard" in trackers else None,
+    }
+    return [f"{what}: {reason}" for what, reason in missing.items() if reason]
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -106,7 +116,8 @@ def keep_until(path: Path, step: int) -> None:
 
 def draw_curves(metrics: list[dict[str, Any]], path: Path) -> None:
     """The loss, and the accuracies where there are any, against the steps."""
-    from matplotlib.figure import Figure
+    with extra("plots"):
+        from matplotlib.figure import Figure
 
     accuracies = sorted({name for line in metrics for name in line if name.endswith("hit_at_1")})
     figure = Figure(figsize=(8, 3.2), layout="constrained")

@@ -62,13 +62,18 @@ def write_checkpoint(
         sections={
             "Labels": make_bullets(model.config.id2label[index] for index in range(model.config.num_labels)),
             "Data": describe_data(data),
-            "Training": describe_training(settings) + f"\n\n![The curves of the run]({CURVES_FILE})",
+            "Training": describe_training(settings) + show_curves(curves),
         },
     )
     card = write_card(model, facts)
     if result is not None:
         card = with_results(card, result.to_dict())
-    save_checkpoint(folder, model, processor, card, pictures=[curves], replace=True)
+    save_checkpoint(folder, model, processor, card, pictures=[curves] if curves.exists() else [], replace=True)
+
+
+def show_curves(curves: Path) -> str:
+    """The picture of the curves, where one was drawn, as a card shows it."""
+    return f"\n\n![The curves of the run]({curves.name})" if curves.exists() else ""
 
 
 def describe_start(settings: TrainingSettings) -> str:

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import datasets
-
 from muybridge.data.errors import DataError
 from muybridge.data.formats.catalogue import Catalogue, Entry, Request
 from muybridge.data.records import VideoRecord
@@ -13,6 +11,10 @@ from muybridge.data.sources import DatasetRow
 from muybridge.data.targets import TARGETS, read_targets
 from muybridge.data.targets.base import Row
 from muybridge.data.targets.rows import get_target_columns
+from muybridge.extras import extra
+
+with extra("datasets"):
+    import datasets
 
 LABEL_COLUMNS = ("label", "labels", "class", "cls")  # the first of these that is no list is the label
 OWN_COLUMNS = ("start_seconds", "end_seconds", "split", "group")
