@@ -27,10 +27,10 @@ from tqdm import tqdm
 
 from muybridge.data.sprites import SpriteSettings, sprite
 from muybridge.files import replace_text
-from muybridge.text import make_text_table
 from muybridge.models import ARCHITECTURES
 from muybridge.models.inspection import count_gmacs, count_parameters
 from muybridge.models.video_base import VideoForClassification
+from muybridge.text import make_text_table
 
 # What is to be told apart, and the set of sprites in which it is.
 TASKS = {"motion": "easy", "appearance": "appearance"}

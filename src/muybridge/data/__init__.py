@@ -2,7 +2,8 @@
 
 - `records`: `VideoRecord`, one clip, and `VideoRecords`, all of them. `sources`: where their bytes are stored.
 - `targets`: what is known of a clip, one class a kind, from a manifest's row to a batch.
-- `loading`: `load_videos`, which reads any of the `formats`. `requirements`: checks by what needs labels or other targets.
+- `loading`: `load_videos`, which reads any of the `formats`. `labels`: the label lists of well-known data sets.
+- `requirements`: checks by what needs labels or other targets.
 - `clips`: data sets of PyTorch that decode: `TrainingClips` and `EvaluationClips`. `streams`: the same for data that is
   not there in full.
 - `check`: what is wrong with a data set. `shards`: many small files become few large ones, encoded anew by `encoding`.

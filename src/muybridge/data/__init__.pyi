@@ -1,31 +1,27 @@
 # The public names; __init__.py imports each when it is used.
-from .check import DataReport as DataReport
-from .check import Finding as Finding
-from .check import check_videos as check_videos
-from .clips import EvaluationClips as EvaluationClips
-from .clips import TrainingClips as TrainingClips
+from .check import DataReport as DataReport, Finding as Finding, check_videos as check_videos
+from .clips import EvaluationClips as EvaluationClips, TrainingClips as TrainingClips
 from .encoding import Encoding as Encoding
 from .errors import DataError as DataError
 from .formats import FORMATS as FORMATS
-from .requirements import check_labels as check_labels
-from .requirements import require_targets as require_targets
-from .loading import load_videos as load_videos
-from .loading import name_data as name_data
-from .records import VideoRecord as VideoRecord
-from .records import VideoRecords as VideoRecords
-from .shards import PackReport as PackReport
-from .shards import pack_videos as pack_videos
-from .sprites import SpriteClip as SpriteClip
-from .sprites import SpriteDataset as SpriteDataset
-from .sprites import SpriteSettings as SpriteSettings
-from .sprites import SpriteStream as SpriteStream
-from .sprites import sprite as sprite
-from .sprites import write_sprites as write_sprites
-from .streams import StreamedClips as StreamedClips
-from .streams import VideoStream as VideoStream
-from .streams import stream_videos as stream_videos
-from .targets import NO_LABEL as NO_LABEL
-from .targets import TARGETS as TARGETS
-from .targets import Target as Target
-from .targets import collate_targets as collate_targets
-from .targets import register_target as register_target
+from .labels import read_labels as read_labels
+from .loading import load_videos as load_videos, name_data as name_data
+from .records import VideoRecord as VideoRecord, VideoRecords as VideoRecords
+from .requirements import check_labels as check_labels, require_targets as require_targets
+from .shards import PackReport as PackReport, pack_videos as pack_videos
+from .sprites import (
+    SpriteClip as SpriteClip,
+    SpriteDataset as SpriteDataset,
+    SpriteSettings as SpriteSettings,
+    SpriteStream as SpriteStream,
+    sprite as sprite,
+    write_sprites as write_sprites,
+)
+from .streams import StreamedClips as StreamedClips, VideoStream as VideoStream, stream_videos as stream_videos
+from .targets import (
+    NO_LABEL as NO_LABEL,
+    TARGETS as TARGETS,
+    Target as Target,
+    collate_targets as collate_targets,
+    register_target as register_target,
+)
