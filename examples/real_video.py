@@ -30,7 +30,7 @@ import torch
 from muybridge import Protocol
 from muybridge.data import load_videos
 from muybridge.data.sprites import write_sprites
-from muybridge.evaluation import Result, Scores, evaluate, over_splits
+from muybridge.evaluation import Result, Scores, average_splits, evaluate
 from muybridge.training import TrainingSettings, train
 
 SCRATCH, PRETRAINED, SINGLE_FRAMES = "from scratch", "pretrained on sprites", "single frames"
@@ -152,7 +152,7 @@ def summary(results: list[Result]) -> dict[str, Any]:
     """The mean and the deviation over seeds of every number, and each seed's share of hits."""
     numbers = {
         name: {"mean": mean, "deviation": None if math.isnan(deviation) else deviation}
-        for name, (mean, deviation) in over_splits(results).items()
+        for name, (mean, deviation) in average_splits(results).items()
     }
     return {"video_hit_at_1_of_seeds": [hit_share(result) for result in results], **numbers}
 
@@ -193,7 +193,7 @@ def table(found: dict[str, dict[str, list[Result]]]) -> str:
 
 
 def shown(results: list[Result]) -> str:
-    mean, deviation = over_splits(results)["video_hit_at_1"]
+    mean, deviation = average_splits(results)["video_hit_at_1"]
     return f"{mean:.1%}" if math.isnan(deviation) else f"{mean:.1%} ± {deviation:.1%}"
 
 

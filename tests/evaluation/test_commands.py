@@ -75,8 +75,8 @@ def test_fuse_reads_the_folders_that_evaluate_wrote(results, tmp_path, capsys):
     assert main(["fuse", first, second, "--output", str(tmp_path / "fused")]) == 0
     assert "video Hit@1" in capsys.readouterr().out
     fused = Scores.load(tmp_path / "fused" / "scores.safetensors")
-    parts = [np.exp(Scores.load(results / name / "scores.safetensors").video_log_probabilities()) for name in "12"]
-    np.testing.assert_allclose(np.exp(fused.video_log_probabilities()), sum(parts) / 2, rtol=1e-5)
+    parts = [np.exp(Scores.load(results / name / "scores.safetensors").get_video_log_probabilities()) for name in "12"]
+    np.testing.assert_allclose(np.exp(fused.get_video_log_probabilities()), sum(parts) / 2, rtol=1e-5)
 
 
 def test_fuse_weighs_and_learns(results, capsys):

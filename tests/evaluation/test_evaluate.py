@@ -1,45 +1,23 @@
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import sklearn.metrics
 import torch
 from torch.testing import assert_close
 from transformers import AutoModelForVideoClassification
 
 from muybridge import AutoVideoProcessor, Protocol
 from muybridge.data import VideoRecord, VideoRecords
+from muybridge.data.targets import Labels
 from muybridge.evaluation import evaluate
-from muybridge.evaluation.views import shard
 from muybridge.models import ARCHITECTURES
 from muybridge.models.base import average_views
-
-SHARE = """
-import sys
-from accelerate import PartialState
-from muybridge.data import load_videos
-from muybridge.evaluation import evaluate
-result = evaluate(sys.argv[1], load_videos(sys.argv[2]), batch_size=4, num_workers=1)
-if PartialState().is_last_process:  # which has everything, as every process does
-    assert PartialState().num_processes == 2
-    result.scores.save(sys.argv[3])
-"""
 
 
 @pytest.fixture(scope="module")
 def checkpoint(checkpoints):
     return checkpoints[0]
-
-
-@pytest.fixture
-def one_thread():
-    """The order of a sum depends on the number of threads, and so does its last digit."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 def relabelled(videos, **labels):
@@ -68,7 +46,7 @@ def test_scores_are_what_model_and_processor_give_one_video_at_a_time(checkpoint
 
 def test_the_video_hit_is_that_of_the_averaged_views(checkpoint, videos):
     scores = evaluate(checkpoint, videos).scores
-    readable = scores.selected(np.flatnonzero(scores.is_readable))
+    readable = scores.select(np.flatnonzero(scores.is_readable))
     averaged = average_views(torch.from_numpy(readable.logits), "softmax").argmax(dim=-1).numpy()
     result = evaluate(checkpoint, videos, unreadable_are_wrong=False)
     assert result.metrics["video_hit_at_1"] == (averaged == readable.labels).mean()
@@ -94,28 +72,6 @@ def test_neither_batches_nor_threads_change_the_numbers(checkpoint, videos, batc
     result = evaluate(checkpoint, videos, batch_size=batch_size, num_workers=num_workers)
     np.testing.assert_allclose(result.scores.logits, expected.scores.logits, rtol=1e-4, atol=1e-5)
     assert result.scores.unreadable == expected.scores.unreadable
-
-
-@pytest.mark.parametrize("num_processes", [1, 2, 3, 8])
-@pytest.mark.parametrize("num_videos", [1, 2, 10, 11])
-def test_every_video_falls_to_one_process_in_a_batch_that_their_number_does_not_change(num_videos, num_processes):
-    shards = [shard(num_videos, 2, index, num_processes) for index in range(num_processes)]
-    assert sorted(position for batches in shards for batch in batches for position in batch) == list(range(num_videos))
-    together = sorted((batch for batches in shards for batch in batches), key=lambda batch: batch.start)
-    assert together == shard(num_videos, 2, 0, 1)
-    assert max(map(len, shards)) - min(map(len, shards)) <= 1
-
-
-@pytest.mark.usefixtures("one_thread")
-def test_two_processes_give_the_file_of_one(checkpoint, video_folder, videos, tmp_path):
-    program = tmp_path / "share.py"
-    program.write_text(SHARE)
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    words = [program, checkpoint, video_folder, tmp_path / "two.safetensors"]
-    subprocess.run([*launcher, *map(str, words)], check=True, env=environment)
-    one = evaluate(checkpoint, videos, batch_size=4).scores.save(tmp_path / "one.safetensors")
-    assert one.read_bytes() == (tmp_path / "two.safetensors").read_bytes()
 
 
 def test_a_model_comes_back_in_the_mode_it_was_in(checkpoint, videos):
@@ -156,6 +112,90 @@ def test_videos_without_labels_and_no_videos_are_refused(checkpoint, videos):
                                           videos.labels))  # fmt: skip
     with pytest.raises(ValueError, match="there are no videos"):
         evaluate(checkpoint, videos.select([]))
+
+
+@pytest.fixture(scope="module")
+def judge_of_sets(checkpoint):
+    """A network whose labels do not exclude each other."""
+    model = AutoModelForVideoClassification.from_pretrained(checkpoint)
+    model.config.problem_type = "multi_label_classification"
+    return model
+
+
+def with_sets(videos):
+    """Records that have their own label, and the next one in the alphabet of labels, if any."""
+    following = {"left": ("left", "right"), "right": ("right", "up"), "up": ()}
+    records = [VideoRecord(record.source, targets={"labels": Labels(following[record.label])}) for record in videos]
+    return VideoRecords(records, names={"labels": ["left", "right", "up"]})
+
+
+def test_sets_of_labels_are_judged_by_the_logits_of_the_model(checkpoint, judge_of_sets, videos):
+    processor = AutoVideoProcessor.from_pretrained(checkpoint)
+    data = with_sets(videos)
+    result = evaluate(judge_of_sets, data, "video-10x1", processor=processor)
+    scores = result.scores
+    assert scores.is_multi_label
+    assert scores.protocol == Protocol(num_clips=10, aggregation="logits")
+    for record, name, row, has in zip(data, scores.videos, scores.logits, scores.labels, strict=True):
+        assert {scores.label_names[label] for label in np.flatnonzero(has)} == set(record.targets["labels"].names)
+        if name in scores.unreadable:
+            continue
+        views = processor(record.source, num_clips=10, num_frames=4, return_tensors="pt").pixel_values_videos
+        with torch.no_grad():
+            logits = judge_of_sets(views).logits[0]  # which averages the views by itself
+        assert_close(torch.from_numpy(row.mean(axis=0)), logits, rtol=1e-4, atol=1e-5)
+    ranking = np.nan_to_num(scores.logits.mean(axis=1), nan=-1000)
+    expected = sklearn.metrics.average_precision_score(scores.labels, ranking)
+    assert result.metrics["mean_average_precision"] == pytest.approx(expected)
+
+
+def test_a_single_label_is_a_set_of_one_for_a_model_of_sets(checkpoint, judge_of_sets, videos):
+    processor = AutoVideoProcessor.from_pretrained(checkpoint)
+    scores = evaluate(judge_of_sets, videos, "clip", processor=processor).scores
+    single = evaluate(checkpoint, videos, "clip").scores
+    np.testing.assert_array_equal(scores.labels.argmax(axis=1), single.labels)
+    assert scores.labels.sum() == len(videos)
+
+
+def test_a_model_of_one_label_is_not_judged_on_sets(checkpoint, videos):
+    with pytest.raises(ValueError, match=r"no clip has label: .*0.mp4, .*which have labels"):
+        evaluate(checkpoint, with_sets(videos), "clip")
+
+
+def test_a_label_of_a_set_that_the_model_does_not_know_is_named(checkpoint, judge_of_sets, videos):
+    data = VideoRecords([VideoRecord(videos[0].source, targets={"labels": Labels(("left", "upp"))})])
+    with pytest.raises(ValueError, match=r"does not know: upp \(did you mean 'up'\?\)"):
+        evaluate(judge_of_sets, data, processor=AutoVideoProcessor.from_pretrained(checkpoint))
+
+
+def test_records_that_come_one_by_one_are_judged_as_all_at_once(checkpoint, videos):
+    expected = evaluate(checkpoint, videos, "clip", batch_size=2)
+    result = evaluate(checkpoint, iter(videos), "clip", batch_size=2)
+    np.testing.assert_array_equal(result.scores.logits, expected.scores.logits)
+    np.testing.assert_array_equal(result.scores.labels, expected.scores.labels)
+    assert result.scores.videos == expected.scores.videos
+    assert result.scores.unreadable == expected.scores.unreadable
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (VideoRecord("clip.mp4"), r"no clip has label: clip.mp4"),
+        (
+            VideoRecord("clip.mp4", "upp"),
+            r"clip.mp4 has the label 'upp', .*did you mean 'up'.* known are right, up, left",
+        ),
+        (None, "is there more than once"),
+    ],
+)
+def test_what_is_wrong_with_a_record_is_said_when_it_comes(checkpoint, videos, record, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(checkpoint, iter([videos[0], record or videos[0]]), "clip")
+
+
+def test_no_records_at_all_are_refused_also_where_their_number_was_not_known(checkpoint):
+    with pytest.raises(ValueError, match="there are no videos"):
+        evaluate(checkpoint, iter([]), "clip")
 
 
 def test_an_unreadable_video_ends_the_run_where_the_policy_says_so(checkpoint, videos):

@@ -2,6 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn.calibration
 import sklearn.metrics
 
 from muybridge.evaluation import metrics
@@ -134,6 +135,29 @@ def test_the_negative_log_likelihood_is_the_log_loss_of_scikit_learn(scores, lab
     probabilities = softmax(scores)
     expected = sklearn.metrics.log_loss(labels, probabilities, labels=range(NUM_LABELS))
     assert metrics.negative_log_likelihood(np.log(probabilities), labels) == pytest.approx(expected)
+
+
+def test_the_binary_likelihood_is_the_mean_log_loss_of_scikit_learn_over_labels(random, scores):
+    targets = random.random((200, NUM_LABELS)) < 0.3
+    probabilities = 1 / (1 + np.exp(-scores))
+    expected = np.mean([sklearn.metrics.log_loss(*pair) for pair in zip(targets.T, probabilities.T, strict=True)])
+    assert metrics.binary_negative_log_likelihood(scores, targets) == pytest.approx(expected)
+    scores[7] = np.nan
+    answered = np.delete(np.arange(200), 7)
+    expected = sklearn.metrics.log_loss(targets[answered].ravel(), probabilities[answered].ravel())
+    assert metrics.binary_negative_log_likelihood(scores, targets) == pytest.approx(expected)
+    assert np.isnan(metrics.binary_negative_log_likelihood(scores[7:8], targets[7:8]))
+
+
+def test_the_reliability_of_sets_is_the_calibration_curve_of_scikit_learn(random, scores):
+    targets = random.random((200, NUM_LABELS)) < 0.3
+    probabilities = 1 / (1 + np.exp(-scores))
+    accuracies, confidences = sklearn.calibration.calibration_curve(targets.ravel(), probabilities.ravel(), n_bins=15)
+    bins = metrics.binary_reliability_bins(probabilities, targets)
+    filled = bins.counts > 0
+    np.testing.assert_allclose(bins.accuracies[filled], accuracies)
+    np.testing.assert_allclose(bins.confidences[filled], confidences)
+    assert bins.counts.sum() == 200 * NUM_LABELS
 
 
 def test_the_calibration_error_is_the_sum_over_bins_of_guo_et_al(scores, labels):

@@ -9,8 +9,10 @@ from torch.testing import assert_close
 from transformers import AutoModelForVideoClassification
 
 from muybridge import AutoVideoProcessor, Protocol
+from muybridge.data import NO_LABEL, VideoRecord, VideoRecords
+from muybridge.data.targets import Labels
 from muybridge.evaluation import PROBES, Features, extract_features, probe
-from muybridge.evaluation.probes import pooled, stage_features
+from muybridge.evaluation.probes import make_feature_network, pool
 from muybridge.models.registry import video_architectures
 
 NAMES = ["left", "right", "up", "down"]
@@ -34,9 +36,6 @@ def test():
 
 
 def test_the_svm_is_that_of_scikit_learn_on_normalised_features(train, test):
-    def unit(values):
-        return values / np.linalg.norm(values, axis=1, keepdims=True)
-
     reference = LinearSVC(C=0.5, random_state=0).fit(unit(train.values), train.labels)
     logits = probe(train, test, "svm", cost=0.5).scores.logits[:, 0]
     np.testing.assert_allclose(logits[:, :3], reference.decision_function(unit(test.values)), atol=1e-4)
@@ -67,6 +66,70 @@ def test_every_classifier_learns_and_two_labels_are_enough(classifier):
     assert probe(train, test, classifier).metrics["video_hit_at_1"] > 0.9
 
 
+def make_sets(seed: int, num_videos: int = 60) -> Features:
+    """Features of videos with sets of labels; none has the last one, and in training all have the first."""
+    random = np.random.default_rng(seed)
+    labels = (random.random((num_videos, 4)) < 0.4).astype(np.int64)
+    labels[:, 3], labels[:, 0] = 0, 1
+    values = (random.normal(size=(num_videos, 8)) + 2 * labels @ np.eye(4, 8)).astype(np.float32)
+    return Features(values, [f"{number}.mp4" for number in range(num_videos)], labels, NAMES, Protocol())
+
+
+def unit(values):
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+def test_of_sets_of_labels_each_has_its_own_svm():
+    train, test = make_sets(0), make_sets(1, 30)
+    result = probe(train, test, "svm", cost=0.5)
+    logits = result.scores.logits[:, 0]
+    for label in (1, 2):
+        reference = LinearSVC(C=0.5, random_state=0).fit(unit(train.values), train.labels[:, label])
+        np.testing.assert_allclose(logits[:, label], reference.decision_function(unit(test.values)), atol=1e-4)
+    assert (logits[:, 0] > 0).all()
+    assert (logits[:, 3] < 0).all()
+    assert result.scores.is_multi_label
+    assert result.metrics["mean_average_precision"] > 0.7
+
+
+def test_of_sets_of_labels_each_has_its_own_logistic_regression():
+    train, test = make_sets(0), make_sets(1, 30)
+    mean, deviation = train.values.mean(axis=0), train.values.std(axis=0)
+    scores = probe(train, test, "logistic").scores
+    for label in (1, 2):
+        reference = LogisticRegression(max_iter=1000).fit((train.values - mean) / deviation, train.labels[:, label])
+        expected = reference.predict_proba((test.values - mean) / deviation)[:, 1]
+        np.testing.assert_allclose(1 / (1 + np.exp(-scores.logits[:, 0, label])), expected, atol=1e-4)
+
+
+def test_neighbours_vote_for_each_label_of_a_set():
+    train, test = make_sets(0), make_sets(1, 30)
+    nearest = (unit(test.values) @ unit(train.values).T).argsort(axis=1)[:, -5:]
+    expected = train.labels[nearest].mean(axis=1)
+    scores = probe(train, test, "knn", num_neighbours=5, temperature=None).scores
+    votes = np.exp(scores.get_video_log_probabilities())
+    np.testing.assert_allclose(votes[:, 1:3], expected[:, 1:3], atol=1e-6)
+
+
+def test_sets_of_labels_are_matched_by_name():
+    train, test = make_sets(0), make_sets(1, 30)
+    turned = replace(test, labels=test.labels[:, ::-1], label_names=NAMES[::-1])
+    assert probe(train, turned).metrics == pytest.approx(probe(train, test).metrics)
+    with pytest.raises(ValueError, match="one has sets of labels and the other one label a video"):
+        probe(train, make_features(1, 30))
+
+
+def test_a_classifier_is_fitted_and_judged_on_labelled_videos_alone(train, test):
+    unlabelled = test.labels.copy()
+    unlabelled[[3, 5]] = NO_LABEL
+    with pytest.raises(ValueError, match=r"2 of 30 test videos have no label: 3.mp4, 5.mp4; leave them out"):
+        probe(train, replace(test, labels=unlabelled))
+    with pytest.raises(ValueError, match=r"2 of 30 training videos have no label: 3.mp4, 5.mp4"):
+        probe(replace(test, labels=unlabelled), test)
+    with pytest.raises(ValueError, match="have 1 label: left; a classifier needs two or more"):
+        probe(replace(train, labels=np.zeros_like(train.labels)), test)
+
+
 def test_labels_of_test_and_training_are_matched_by_name(train, test):
     turned = replace(test, labels=3 - test.labels, label_names=NAMES[::-1])
     assert probe(train, turned).metrics == probe(train, test).metrics
@@ -90,6 +153,29 @@ def test_features_are_those_of_the_model_averaged_over_views(checkpoints, videos
     assert features.unreadable.keys() == {"up/broken.mp4"}
 
 
+def test_videos_without_labels_have_features_and_those_with_sets_keep_them(checkpoints, videos):
+    expected = extract_features(checkpoints[0], videos, "clip")
+    bare = VideoRecords([VideoRecord(record.source) for record in videos])
+    unlabelled = extract_features(checkpoints[0], bare, "clip")
+    assert_close(unlabelled.values, expected.values, rtol=0, atol=0, equal_nan=True)
+    assert (unlabelled.labels == NO_LABEL).all()
+    sets = [VideoRecord(bare[0].source, targets={"labels": Labels(("up", "left"))}),
+            VideoRecord(bare[1].source, targets={"labels": Labels(())}), bare[2]]  # fmt: skip
+    features = extract_features(checkpoints[0], VideoRecords(sets), "clip")
+    assert features.label_names == ["left", "up"]
+    assert features.labels.tolist() == [[1, 1], [0, 0], [NO_LABEL, NO_LABEL]]
+    with pytest.raises(ValueError, match=r"1 of 3 training videos have no label: 2.mp4"):
+        probe(features, features)
+
+
+def test_records_that_come_one_by_one_have_the_features_of_all_at_once(checkpoints, videos):
+    expected = extract_features(checkpoints[0], videos, "clip")
+    bare = extract_features(checkpoints[0], (VideoRecord(record.source) for record in videos), "clip")
+    assert_close(bare.values, expected.values, rtol=0, atol=0, equal_nan=True)
+    assert bare.videos == expected.videos
+    assert bare.unreadable == expected.unreadable
+
+
 def test_an_unreadable_video_is_not_learned_from_and_counts_as_wrong(checkpoints, videos):
     features = extract_features(checkpoints[0], videos)
     result = probe(features, features, "knn", num_neighbours=1)
@@ -106,20 +192,20 @@ def test_every_stage_of_every_architecture_gives_features(architecture):
     with torch.no_grad():
         hidden = model.base_model(clips, output_hidden_states=True).hidden_states
         for stage in range(len(model.get_stages())):
-            features = stage_features(model, stage)(clips)
+            features = make_feature_network(model, stage)(clips=clips)["features"]
             assert features.shape[0] == 2
             assert features.ndim == 2
             if len(hidden) == len(model.get_stages()):
-                assert_close(features, pooled(hidden[stage], 2))
+                assert_close(features, pool(hidden[stage], 2))
 
 
-def test_hidden_states_of_any_form_are_pooled():
+def test_hidden_states_of_any_form_are_pool():
     maps = torch.randn(2, 5, 3, 4, 4)
-    assert_close(pooled(maps, 2), maps.mean(dim=(2, 3, 4)))
+    assert_close(pool(maps, 2), maps.mean(dim=(2, 3, 4)))
     tokens = torch.randn(2, 7, 5)
-    assert_close(pooled(tokens, 2), tokens.mean(dim=1))
+    assert_close(pool(tokens, 2), tokens.mean(dim=1))
     frames = torch.randn(2 * 6, 5, 4, 4)
-    assert_close(pooled(frames, 2), frames.reshape(2, 6, 5, 16).mean(dim=(1, 3)))
+    assert_close(pool(frames, 2), frames.reshape(2, 6, 5, 16).mean(dim=(1, 3)))
 
 
 def test_a_layer_gives_features_by_its_name(checkpoints, videos):

@@ -27,6 +27,13 @@ def scores() -> Scores:
     )
 
 
+@pytest.fixture
+def sets(scores) -> Scores:
+    """The same with sets of labels: none, one, two, all."""
+    labels = np.array([[False, False, False], [True, False, False], [False, True, True], [True, True, True]])
+    return replace(scores, labels=labels, protocol=Protocol(num_clips=2, aggregation="logits"))
+
+
 def test_scores_read_back_as_they_were_written(scores, tmp_path):
     again = Scores.load(scores.save(tmp_path / "deep" / "scores.safetensors"))
     np.testing.assert_array_equal(again.logits, scores.logits)
@@ -38,6 +45,14 @@ def test_scores_read_back_as_they_were_written(scores, tmp_path):
         scores.provenance,
     )
     assert again.is_readable.tolist() == [True, True, False, True]
+
+
+def test_sets_of_labels_read_back_as_they_were_written(sets, tmp_path):
+    again = Scores.load(sets.save(tmp_path / "scores.safetensors"))
+    assert again.is_multi_label
+    assert again.labels.dtype == np.bool_
+    np.testing.assert_array_equal(again.labels, sets.labels)
+    np.testing.assert_array_equal(again.logits, sets.logits)
 
 
 def test_the_same_scores_make_the_same_file(scores, tmp_path):
@@ -82,15 +97,43 @@ def test_scores_that_contradict_themselves_are_refused(scores, change, message):
         replace(scores, **change)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"labels": np.zeros((4, 2), dtype=bool)},
+            r"the sets of labels are \(4, 2\) of bool; .* must be \(4, 3\) of bool",
+        ),
+        ({"labels": np.zeros((4, 3), dtype=int)}, r"\(4, 3\) of int64; .* must be \(4, 3\) of bool"),
+        ({"protocol": Protocol(num_clips=2)}, "averages the softmax of views, which sets of labels do not have"),
+    ],
+)
+def test_sets_of_labels_that_contradict_the_rest_are_refused(sets, change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(sets, **change)
+
+
+def test_of_a_set_every_label_has_a_probability_by_itself(sets):
+    readable = sets.select([0, 1, 3])
+    expected = 1 / (1 + np.exp(-readable.logits.astype(np.float64).mean(axis=1)))
+    np.testing.assert_allclose(np.exp(readable.get_video_log_probabilities()), expected)
+
+
+def test_sets_of_labels_are_reordered_with_their_names(sets):
+    turned = sets.select([2, 1]).reorder_labels([2, 0, 1])
+    assert turned.label_names == ["up", "left", "right"]
+    np.testing.assert_array_equal(turned.labels, [[True, False, True], [False, True, False]])
+
+
 @pytest.mark.parametrize("aggregation", ["softmax", "logits"])
 def test_videos_are_judged_as_the_model_averages_its_views(scores, aggregation):
     scores = replace(scores, protocol=Protocol(num_clips=2, aggregation=aggregation))
     expected = average_views(torch.from_numpy(scores.logits), aggregation).softmax(dim=-1).numpy()
-    np.testing.assert_allclose(np.exp(scores.video_log_probabilities()), expected, rtol=1e-5)
+    np.testing.assert_allclose(np.exp(scores.get_video_log_probabilities()), expected, rtol=1e-5)
 
 
 def test_videos_can_be_selected_and_labels_reordered(scores):
-    swapped = scores.selected([3, 2]).with_labels([2, 0, 1])
+    swapped = scores.select([3, 2]).reorder_labels([2, 0, 1])
     assert swapped.videos == ["d.mp4", "c.mp4"]
     assert swapped.label_names == ["up", "left", "right"]
     assert [swapped.label_names[label] for label in swapped.labels] == ["left", "up"]

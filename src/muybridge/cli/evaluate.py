@@ -87,12 +87,12 @@ def require_cards(models: Sequence[str]) -> None:
 def measure(arguments: argparse.Namespace, name: str, fold: int) -> "Result":
     from muybridge.cli.models_by_name import open_model
     from muybridge.evaluation import evaluate
-    from muybridge.evaluation.evaluate import loaded
+    from muybridge.evaluation.evaluate import load
     from muybridge.evaluation.groups import read_groups
     from muybridge.processes import process_state
 
     data = load_data(arguments, fold)
-    model, processor = open_model(name, lambda name: loaded(name, None))
+    model, processor = open_model(name, lambda name: load(name, None))
     return evaluate(
         model.to(process_state().device),
         data,
@@ -131,13 +131,13 @@ def list_output_folders(output: str | None, count: int) -> list[Path | None]:
 
 
 def print_all(results: Sequence["Result"], *, as_json: bool) -> None:
-    from muybridge.evaluation import describe_splits, over_splits
+    from muybridge.evaluation import average_splits, describe_splits
 
     if as_json:
         facts: dict[str, Any] = results[0].to_dict()
         if len(results) > 1:
             summary = {
-                name: {"mean": mean, "deviation": spread} for name, (mean, spread) in over_splits(results).items()
+                name: {"mean": mean, "deviation": spread} for name, (mean, spread) in average_splits(results).items()
             }
             facts = {"results": [result.to_dict() for result in results], "over_splits": summary}
         print(json.dumps(facts, indent=2, ensure_ascii=False))

@@ -1,30 +1,29 @@
 """`evaluate`: how good a model is on videos with labels, under a protocol."""
 
-import difflib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from transformers import AutoModelForVideoClassification, PretrainedConfig, PreTrainedModel
+from transformers import AutoModelForVideoClassification, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 from transformers.video_processing_utils import VideoProcessorMixin
 
-from muybridge.data import VideoRecords, require_targets
+from muybridge.data import VideoRecord
+from muybridge.evaluation.collecting import run_views
 from muybridge.evaluation.protocols import get_protocol
 from muybridge.evaluation.provenance import describe_model, versions
 from muybridge.evaluation.results import Result
 from muybridge.evaluation.scores import Scores
-from muybridge.evaluation.views import Loading, run_views, video_names
-from muybridge.text import shorten
+from muybridge.evaluation.truth import Truth, refuse_unknown_labels
+from muybridge.inference import Loading
 from muybridge.types import Protocol
 
 
 def evaluate(
     model: PreTrainedModel | str | Path,
-    data: VideoRecords,
+    data: Iterable[VideoRecord],
     protocol: Protocol | str | None = None,
     *,
     processor: VideoProcessorMixin | None = None,
@@ -36,6 +35,7 @@ def evaluate(
     """The result of a model on videos, whose labels it must know by name, whatever their order.
 
     model: a model, a folder or a name on the Hub; it runs on the device it is on.
+    data: records, a stream, or any iterator of records.
     protocol: a protocol, or the name of one in PROTOCOLS; by default the one that the model's config states.
     processor: by default the one saved with the model.
     groups: labels by the name of their group, for a mean average precision of each.
@@ -52,31 +52,42 @@ def evaluate(
 
 def score(
     model: PreTrainedModel | str | Path,
-    data: VideoRecords,
+    data: Iterable[VideoRecord],
     protocol: Protocol | str | None = None,
     *,
     processor: VideoProcessorMixin | None = None,
     provenance: Mapping[str, Any] | None = None,
     loading: Loading | None = None,
 ) -> Scores:
-    """What a model says of every view of every video."""
-    model, processor = loaded(model, processor)
+    """What a model says of every view of every video; the arguments are those of `evaluate`."""
+    model, processor = load(model, processor)
+    names, is_multi_label = get_label_names(model.config), has_label_sets(model.config)
     protocol = get_protocol(protocol, model.config)
-    names = label_names(model.config)
-    labels = labels_by_name(data, names)
+    if is_multi_label:  # the probabilities of a label in several views do not exclude those of another
+        protocol = replace(protocol, aggregation="logits")
+    refuse_unknown_labels(data, names, is_multi_label=is_multi_label)
+    truth = Truth(names, is_multi_label=is_multi_label)
     outputs = run_views(
-        lambda views: model(**{model.main_input_name: views}).logits,
+        lambda **inputs: {"logits": model(**inputs).logits},
         model,
         processor,
         data,
         protocol,
+        truth,
         loading or Loading(),
+        title="scoring",
     )
-    about = {**describe_model(model), **versions(), "num_absent": len(data.absent), **(provenance or {})}
-    return Scores(video_names(data), labels, names, outputs.values, protocol, outputs.unreadable, about)
+    about = {
+        **describe_model(model),
+        **versions(),
+        "num_absent": len(getattr(data, "absent", ())),
+        **(provenance or {}),
+    }
+    labels = truth.labels.astype(bool) if is_multi_label else truth.labels
+    return Scores(truth.videos, labels, names, outputs.values, protocol, outputs.unreadable, about)
 
 
-def loaded(
+def load(
     model: PreTrainedModel | str | Path, processor: VideoProcessorMixin | None
 ) -> tuple[PreTrainedModel, VideoProcessorMixin]:
     """The model, and the processor that was saved with it where none is given."""
@@ -89,26 +100,11 @@ def loaded(
     return model, processor
 
 
-def label_names(config: PretrainedConfig) -> list[str]:
+def get_label_names(config: PreTrainedConfig) -> list[str]:
     """The names of a model's labels, in the order of its outputs."""
     return [config.id2label[index] for index in range(config.num_labels)]
 
 
-def labels_by_name(data: VideoRecords, names: Sequence[str]) -> NDArray[np.int64]:
-    """The number (N,) that the model has for the label of each video."""
-    if not len(data):
-        raise ValueError("there are no videos to evaluate on")
-    numbers: dict[str | None, int] = {name: number for number, name in enumerate(names)}
-    unknown = [label for label in data.labels if label not in numbers]
-    if unknown:
-        raise ValueError(
-            f"the data have labels that the model does not know: {shorten(unknown)}{similar(unknown[0], names)}. "
-            f"The model's labels are {shorten(names)}; the data's {shorten(data.labels)}"
-        )
-    require_targets(data, "label")
-    return np.array([numbers[record.label] for record in data], dtype=np.int64)
-
-
-def similar(label: str, names: Sequence[str]) -> str:
-    match = difflib.get_close_matches(label, names, n=1)
-    return f" (did you mean {match[0]!r}?)" if match else ""
+def has_label_sets(config: PreTrainedConfig) -> bool:
+    """Whether the labels of a model do not exclude each other, so that a video may have several or none."""
+    return config.problem_type == "multi_label_classification"

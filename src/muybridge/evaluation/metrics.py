@@ -111,8 +111,21 @@ def negative_log_likelihood(log_probabilities: Scores, labels: Labels) -> float:
     return float(-log_probabilities[answered, labels[answered]].mean(dtype=np.float64))
 
 
+def binary_negative_log_likelihood(logits: Scores, targets: NDArray[np.bool_]) -> float:
+    """The binary cross-entropy of sets of labels, where sigmoid makes probabilities of `logits` (N, L).
+
+    It is the mean over the labels, and over the videos that gave an answer.
+    """
+    check_pairs(logits, targets)
+    answered = has_answer(logits)
+    if not answered.any():
+        return float("nan")
+    signed = np.where(targets[answered], logits[answered], -logits[answered])
+    return float(np.logaddexp(0, -signed).mean(dtype=np.float64))
+
+
 class ReliabilityBins(NamedTuple):
-    """Videos by how sure the model was: the bins' Q + 1 edges, and their counts, mean confidences and accuracies."""
+    """Answers by how sure the model was: the bins' Q + 1 edges, and their counts, mean confidences and accuracies."""
 
     edges: NDArray[np.float64]
     counts: Labels
@@ -121,11 +134,27 @@ class ReliabilityBins(NamedTuple):
 
 
 def reliability_bins(probabilities: Scores, labels: Labels, num_bins: int = NUM_BINS) -> ReliabilityBins:
-    """Videos that gave an answer, in bins (low, high] of equal width; empty bins have NaN for their means."""
+    """The best labels of the videos that gave an answer, by their probabilities."""
     check_pairs(probabilities, labels)
     answered = has_answer(probabilities)
     confidence = probabilities[answered].max(axis=1, initial=0).astype(np.float64)
     is_right = best_labels(probabilities, 1)[answered, 0] == labels[answered]
+    return bin_confidences(confidence, is_right, num_bins)
+
+
+def binary_reliability_bins(
+    probabilities: Scores, targets: NDArray[np.bool_], num_bins: int = NUM_BINS
+) -> ReliabilityBins:
+    """Every label of the videos that gave an answer, by its probability; `targets` (N, L) says whether it is right."""
+    check_pairs(probabilities, targets)
+    answered = has_answer(probabilities)
+    return bin_confidences(probabilities[answered].ravel().astype(np.float64), targets[answered].ravel(), num_bins)
+
+
+def bin_confidences(
+    confidence: NDArray[np.float64], is_right: NDArray[np.bool_], num_bins: int = NUM_BINS
+) -> ReliabilityBins:
+    """Answers in bins (low, high] of equal width; empty bins have NaN for their means."""
     edges = np.linspace(0, 1, num_bins + 1)
     # Rounding may lift a softmax a hair above 1.
     number = np.clip(np.searchsorted(edges, confidence) - 1, 0, num_bins - 1)

@@ -1,4 +1,4 @@
-"""Results to look at: what is taken for what, and whether the model is as sure as it is right."""
+"""Results to look at: what is taken for what, how well each label is found, and whether confidence is justified."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from muybridge.evaluation.metrics import ReliabilityBins, expected_calibration_error
+from muybridge.evaluation.metrics import ReliabilityBins, expected_calibration_error, mean_average_precision
 from muybridge.extras import extra
 
 with extra("plots"):
@@ -62,13 +62,17 @@ def name_axes(axes: Axes, names: Sequence[str]) -> None:
     if len(names) > MOST_NAMED:
         return
     size = 9 if len(names) <= MOST_NUMBERED else 7.5
-    short = [name if len(name) <= 32 else name[:31] + "…" for name in names]
+    short = list(map(shorten_name, names))
     axes.set_xticks(range(len(names)), short, rotation=90 if len(names) > MOST_NUMBERED else 45, fontsize=size)
     axes.set_yticks(range(len(names)), short, fontsize=size)
     if len(names) <= MOST_NUMBERED:
         for label in axes.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
     axes.tick_params(length=0)
+
+
+def shorten_name(name: str) -> str:
+    return name if len(name) <= 32 else name[:31] + "…"
 
 
 def number_cells(axes: Axes, matrix: NDArray[Any], shares: NDArray[np.float64]) -> None:
@@ -95,8 +99,37 @@ def list_confusions(axes: Axes, matrix: NDArray[Any], names: Sequence[str]) -> N
     axes.text(0, 1, text, transform=axes.transAxes, va="top", fontsize=10, linespacing=1.5)
 
 
-def draw_reliability(bins: ReliabilityBins, path: str | Path) -> None:
-    """Writes a reliability diagram (Guo et al. 2017): how often the model is right against how sure it is of it."""
+def draw_precisions(
+    precisions: NDArray[np.float64], counts: NDArray[np.integer[Any]], names: Sequence[str], path: str | Path
+) -> None:
+    """Writes a picture of the average precision (L,) of each label that occurs, the best on top.
+
+    `counts` are the labels' videos. Where there are too many labels for names, the axis counts.
+    """
+    occurring = np.flatnonzero(~np.isnan(precisions))
+    order = occurring[np.argsort(-precisions[occurring], kind="stable")]
+    has_names = len(order) <= MOST_NAMED
+    height = max(3.0, 0.22 * len(order)) if has_names else 10.0
+    figure = Figure(figsize=(7, height + 1), layout="constrained", dpi=DOTS_PER_INCH)
+    axes = figure.add_subplot()
+    places = np.arange(len(order))
+    axes.barh(places, precisions[order], color=BLUE)
+    axes.axvline(mean_average_precision(precisions), color=RED, linestyle="--", linewidth=1)
+    axes.set(xlim=(0, 1), ylim=(len(order) - 0.5, -0.5), xlabel="average precision", ylabel="label")
+    if has_names:
+        shown = [f"{shorten_name(names[label])} ({counts[label]})" for label in order]
+        axes.set_yticks(places, shown, fontsize=7.5)
+    axes.set_title(f"{len(order)} labels, mAP {mean_average_precision(precisions):.1%}", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
+
+
+def draw_reliability(bins: ReliabilityBins, path: str | Path, *, of_labels: bool = False) -> None:
+    """Writes a reliability diagram (Guo et al. 2017): how often the model is right against how sure it is of it.
+
+    of_labels: the bins hold every label of every video, and not the best label of each.
+    """
+    counted, answer = ("labels of videos", "a label") if of_labels else ("videos", "its best label")
     figure = Figure(figsize=(5, 6), layout="constrained", dpi=DOTS_PER_INCH)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     filled = bins.counts > 0
@@ -109,10 +142,10 @@ def draw_reliability(bins: ReliabilityBins, path: str | Path) -> None:
         fill=False, hatch="////", edgecolor=RED, linewidth=0, label="gap to how sure it is",
     )  # fmt: skip
     above.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is right")
-    figure.suptitle(f"{bins.counts.sum()} videos, calibration error {expected_calibration_error(bins):.1%}")
+    figure.suptitle(f"{bins.counts.sum()} {counted}, calibration error {expected_calibration_error(bins):.1%}")
     above.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     below.bar(left, bins.counts[filled], width, align="edge", color=GREY, edgecolor="white")
-    below.set(xlabel="how sure the model is of its best label", ylabel="videos")
+    below.set(xlabel=f"how sure the model is of {answer}", ylabel=counted)
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)

@@ -5,8 +5,8 @@ scikit-learn is imported where it is used, for training evaluates too and need n
 Shapes: B videos in a batch, N videos, D features, L labels.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,16 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.video_processing_utils import VideoProcessorMixin
 
-from muybridge.data import NO_LABEL, VideoRecords
-from muybridge.evaluation.evaluate import loaded
+from muybridge.data import NO_LABEL, VideoRecord
+from muybridge.evaluation.collecting import run_views
+from muybridge.evaluation.evaluate import load
 from muybridge.evaluation.protocols import get_protocol
 from muybridge.evaluation.provenance import describe_model, versions
 from muybridge.evaluation.results import Result
 from muybridge.evaluation.scores import Scores
-from muybridge.evaluation.views import Loading, run_views, video_names
+from muybridge.evaluation.truth import Truth, get_names
 from muybridge.extras import extra
+from muybridge.inference import Loading
 from muybridge.text import shorten
 from muybridge.types import Protocol
 
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
 class Features:
     """Features (N, D) of videos, NaN for those that could not be read, and everything that is known of the videos.
 
-    `labels` (N,) are `NO_LABEL` where a video has none.
+    `labels` (N,) are indices into `label_names`, or where videos have sets of labels, 0 and 1 for each (N, L); NO_LABEL
+    stands for what is not known.
     """
 
     values: NDArray[np.float32]
@@ -47,44 +50,75 @@ class Features:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def is_multi_label(self) -> bool:
+        """Whether a video has a set of labels, and not one."""
+        return self.labels.ndim == 2
+
+    @property
     def is_readable(self) -> NDArray[np.bool_]:
         return np.logical_not(np.isnan(self.values).any(axis=1))
+
+    def refuse_unlabelled(self, what: str) -> None:
+        """Raises where videos have no label; `what` they are for is what the message calls them."""
+        is_unlabelled = (self.labels == NO_LABEL).reshape(len(self.videos), -1).any(axis=1)
+        names = [self.videos[number] for number in np.flatnonzero(is_unlabelled).tolist()]
+        if names:
+            raise ValueError(
+                f"{len(names)} of {len(self.videos)} {what} videos have no label: {shorten(names)}; leave them out, or "
+                "label them"
+            )
 
 
 def extract_features(
     model: PreTrainedModel | str | Path,
-    data: VideoRecords,
+    data: Iterable[VideoRecord],
     protocol: Protocol | str | None = None,
     *,
     stage: int | str | None = None,
     processor: VideoProcessorMixin | None = None,
     **loading: Any,
 ) -> Features:
-    """The features of every video, averaged over its views.
+    """The features of every video, averaged over its views; videos need no labels.
 
-    `stage` is an index into `model.get_stages()`, or the name of any layer ("fc6"), whose output is averaged over space
-    and time; None takes the features that the model's classifier would get. `loading` is as in `evaluate`.
+    `data` are records, a stream, or any iterator of records. `stage` is an index into `model.get_stages()`, or the name
+    of any layer ("fc6"), whose output is averaged over space and time; None takes the features that the model's
+    classifier would get. `loading` is as in `evaluate`.
     """
-    model, processor = loaded(model, processor)
+    model, processor = load(model, processor)
     protocol = get_protocol(protocol, model.config)
-    labels = np.array(data.label_ids(), dtype=np.int64)
-    network = model.get_video_features if stage is None else stage_features(model, stage)
-    outputs = run_views(network, model, processor, data, protocol, Loading(**loading))
+    label_names, is_multi_label = find_label_names(data)
+    truth = Truth(label_names, is_multi_label=is_multi_label, needs_labels=False)
+    network = make_feature_network(model, stage)
+    outputs = run_views(network, model, processor, data, protocol, truth, Loading(**loading), title="features")
     about = {**describe_model(model), **versions(), "stage": stage}
-    means, unreadable = outputs.values.mean(axis=1), dict(outputs.unreadable)
-    return Features(means, video_names(data), labels, list(data.labels), protocol, unreadable, about)
+    means = outputs.values.mean(axis=1)
+    return Features(means, truth.videos, truth.labels, label_names, protocol, outputs.unreadable, about)
 
 
-def stage_features(model: PreTrainedModel, stage: int | str) -> Callable[[Tensor], Tensor]:
-    """A function from pixel values (B, T, C, H, W) to what a stage or layer makes of them, pooled: (B, D)."""
+def find_label_names(data: Any) -> tuple[list[str], bool]:
+    """The names of the labels of records or of a stream, and whether a video has a set of them."""
+    names = get_names(data)
+    is_multi_label = "labels" in names and "label" not in names
+    return list(names.get("labels" if is_multi_label else "label", ())), is_multi_label
+
+
+def make_feature_network(model: PreTrainedModel, stage: int | str | None) -> Callable[..., dict[str, Tensor]]:
+    """A function from the inputs of videos to what a stage or layer makes of them, pooled: `features` (B, D)."""
+    if stage is None:
+        return lambda **inputs: {"features": model.get_video_features(*inputs.values())}
     names: Sequence[str] = model.get_stage_names()
     if isinstance(stage, int) and not -len(names) <= stage < len(names):
         raise ValueError(f"stage is {stage}; the model has {len(names)} stages, numbered from 0")
     layer = names[stage] if isinstance(stage, int) else stage
-    return lambda pixel_values: pooled(model.get_features(pixel_values, layer), len(pixel_values))
+
+    def compute_features(**inputs: Tensor) -> dict[str, Tensor]:
+        num_videos = len(next(iter(inputs.values())))
+        return {"features": pool(model.get_features(*inputs.values(), layer), num_videos)}
+
+    return compute_features
 
 
-def pooled(hidden: Tensor, num_videos: int) -> Tensor:
+def pool(hidden: Tensor, num_videos: int) -> Tensor:
     """The mean (B, D) over the positions of maps (B, D, T, H, W) or tokens (B, N, D).
 
     A stage that works frame by frame has the frames on the batch axis, and they are averaged too.
@@ -146,33 +180,94 @@ PROBES: dict[str, Callable[..., "ClassifierMixin"]] = {
 
 
 def probe(train: Features, test: Features, classifier: str = "svm", **settings: Any) -> Result:
-    """The result on `test` of a classifier fitted on `train`; `settings` are those of the function in PROBES."""
+    """The result on `test` of a classifier fitted on `train`; `settings` are those of the function in PROBES.
+
+    Sets of labels have one such classifier a label, which tells those videos that have it from the rest.
+    """
     if classifier not in PROBES:
         raise ValueError(f"the classifier {classifier!r} is not known; known are {', '.join(PROBES)}")
-    for name, features in (("training", train), ("test", test)):
-        unlabelled = [features.videos[index] for index in np.flatnonzero(features.labels == NO_LABEL).tolist()]
-        if unlabelled:
-            raise ValueError(f"{len(unlabelled)} of the {name} videos have no label: {shorten(unlabelled)}")
+    check_features(train, test)
+    logits = np.full((len(test.videos), 1, len(train.label_names)), np.nan, dtype=np.float32)
+    logits[test.is_readable, 0] = fit_and_decide(
+        PROBES[classifier](**settings),
+        train.values[train.is_readable],
+        train.labels[train.is_readable],
+        test.values[test.is_readable],
+        len(train.label_names),
+    )
+    about = {**test.provenance, "classifier": {"name": classifier, **settings}}
+    labels = translate_labels(test, train.label_names)
+    protocol = replace(test.protocol, aggregation="logits") if test.is_multi_label else test.protocol
+    return Result(Scores(test.videos, labels, train.label_names, logits, protocol, test.unreadable, about))
+
+
+def check_features(train: Features, test: Features) -> None:
+    """Raises where a classifier cannot be fitted on `train`, or not be judged on `test`."""
+    train.refuse_unlabelled("training")
+    test.refuse_unlabelled("test")
+    if train.is_multi_label != test.is_multi_label:
+        raise ValueError("of training and test videos, one has sets of labels and the other one label a video")
     unknown = sorted(set(test.label_names) - set(train.label_names))
     if unknown:
         raise ValueError(
             f"the test data have labels that the training data lack: {shorten(unknown)}; "
             f"the training data have {shorten(train.label_names)}"
         )
-    new_numbers = np.array([list(train.label_names).index(name) for name in test.label_names])
-    fitted = PROBES[classifier](**settings).fit(train.values[train.is_readable], train.labels[train.is_readable])
-    logits = np.full((len(test.videos), 1, len(train.label_names)), np.nan, dtype=np.float32)
-    logits[test.is_readable, 0] = decide(fitted, test.values[test.is_readable], len(train.label_names))
-    about = {**test.provenance, "classifier": {"name": classifier, **settings}}
-    labels = new_numbers[test.labels]
-    return Result(Scores(test.videos, labels, train.label_names, logits, test.protocol, test.unreadable, about))
+    found = np.unique(train.labels[train.is_readable])
+    if not train.is_multi_label and len(found) < 2:
+        names = [train.label_names[number] for number in found]
+        raise ValueError(
+            f"the readable training videos have {len(found)} label{'s' * (len(found) != 1)}{': ' * len(names)}"
+            f"{shorten(names)}; a classifier needs two or more"
+        )
+
+
+def translate_labels(features: Features, label_names: Sequence[str]) -> NDArray[Any]:
+    """The labels of features as those of scores, numbered as in `label_names`."""
+    numbers = np.array([list(label_names).index(name) for name in features.label_names])
+    if not features.is_multi_label:
+        return numbers[features.labels]
+    targets = np.zeros((len(features.videos), len(label_names)), dtype=bool)
+    targets[:, numbers] = features.labels == 1
+    return targets
+
+
+def fit_and_decide(
+    classifier: "ClassifierMixin",
+    known: NDArray[Any],
+    labels: NDArray[Any],
+    features: NDArray[Any],
+    num_labels: int,
+) -> NDArray[np.float64]:
+    """Logits (N, L) for `features` of the classifier, fitted on `known` ones with `labels`.
+
+    For sets of labels (N, L) there is one such classifier a label.
+    """
+    if labels.ndim == 1:
+        return decide(classifier.fit(known, labels), features, num_labels)
+    columns = [fit_and_decide_one(classifier, known, column.astype(bool), features) for column in labels.T]
+    return np.stack(columns, axis=1)
+
+
+def fit_and_decide_one(
+    classifier: "ClassifierMixin", known: NDArray[Any], is_positive: NDArray[np.bool_], features: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Margins or log-odds (N,) of one label. One that all known videos have, or none, is as likely as they are many."""
+    with extra("probes"):
+        from sklearn.base import clone
+
+    if is_positive.all() or not is_positive.any():
+        log_odds = np.log(len(known) + 1)
+        return np.full(len(features), log_odds if is_positive.all() else -log_odds)
+    logits = decide(clone(classifier).fit(known, is_positive.astype(int)), features, 2)
+    return logits[:, 1] - logits[:, 0]
 
 
 def decide(classifier: "ClassifierMixin", features: NDArray[Any], num_labels: int) -> NDArray[np.float64]:
     """Logits (N, L) of a fitted classifier: log-probabilities, or an SVM's margins; least for labels it never saw."""
     if hasattr(classifier, "decision_function"):
         known = classifier.decision_function(features)
-        known = np.stack([-known, known], axis=1) / 2 if known.ndim == 1 else known
+        known = np.stack([-known, known], axis=1) / 2 if known.ndim == 1 else known  # of two labels
     else:
         smallest = np.finfo(np.float32).tiny  # a neighbour's label that nobody votes for
         known = np.log(np.maximum(classifier.predict_proba(features), smallest))

@@ -1,11 +1,11 @@
 """How videos are judged, by name, and what that asks of a processor."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transformers import PreTrainedConfig
-
-from muybridge.models.video_base import VideoConfig
 from muybridge.types import Protocol
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 PROTOCOLS = {
     # The middle of the video, once: what training watches, and what papers call clip accuracy.
@@ -19,18 +19,19 @@ PROTOCOLS = {
 }
 
 
-def get_protocol(name: str | Protocol | None, config: PreTrainedConfig | None = None) -> Protocol:
+def get_protocol(name: str | Protocol | None, config: "PreTrainedConfig | None" = None) -> Protocol:
     """The protocol of that name; with None the one that the model's config names, or else one clip."""
     if isinstance(name, Protocol):
         return name
     if name is None:
-        return config.get_protocol() if isinstance(config, VideoConfig) else Protocol()
+        get_own = getattr(config, "get_protocol", Protocol)  # other libraries' configs state none
+        return get_own()
     if name not in PROTOCOLS:
         raise ValueError(f"the protocol {name!r} is not known; known are {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
 
 
-def processor_arguments(protocol: Protocol, config: PreTrainedConfig) -> dict[str, Any]:
+def processor_arguments(protocol: Protocol, config: "PreTrainedConfig") -> dict[str, Any]:
     """What a processor is called with, so that it makes the protocol's views for a model of this config."""
     arguments: dict[str, Any] = {
         "num_clips": protocol.num_clips,

@@ -43,15 +43,16 @@ class Result:
         """The scores that the numbers are of."""
         if self.unreadable_are_wrong:
             return self.scores
-        return self.scores.selected(np.flatnonzero(self.scores.is_readable))
+        return self.scores.select(np.flatnonzero(self.scores.is_readable))
 
     @cached_property
     def log_probabilities(self) -> NDArray[np.float64]:
-        return self.counted.video_log_probabilities()
+        return self.counted.get_video_log_probabilities()
 
     @cached_property
     def guesses(self) -> measures.Labels:
         """The best label of each video, and NO_ANSWER where it could not be read."""
+        self.refuse_label_sets("a best label")
         return measures.best_labels(self.log_probabilities, 1)[:, 0]
 
     @cached_property
@@ -60,7 +61,9 @@ class Result:
 
     @cached_property
     def reliability(self) -> measures.ReliabilityBins:
-        return measures.reliability_bins(np.exp(self.log_probabilities), self.counted.labels)
+        """The best label of each video by its probability; of sets of labels, every label by its own."""
+        make_bins = measures.binary_reliability_bins if self.counted.is_multi_label else measures.reliability_bins
+        return make_bins(np.exp(self.log_probabilities), self.counted.labels)
 
     @cached_property
     def class_accuracies(self) -> NDArray[np.float64]:
@@ -68,15 +71,28 @@ class Result:
 
     @cached_property
     def average_precisions(self) -> NDArray[np.float64]:
-        targets = measures.one_hot(self.counted.labels, self.counted.num_labels)
-        return measures.average_precisions(self.log_probabilities, targets)
+        return measures.average_precisions(self.log_probabilities, self.counted.targets)
+
+    def refuse_label_sets(self, what: str) -> None:
+        if self.scores.is_multi_label:
+            raise ValueError(f"these videos have sets of labels, and no video has {what}; see average_precisions")
 
     @cached_property
     def metrics(self) -> dict[str, float | None]:
-        """Every number, under the names of HEADLINES.
+        """Every number that has a meaning, under the names of HEADLINES.
 
-        Hit@5 is None where there are five labels or fewer, and clip Hit@1 where views have no scores of their own.
+        Hit@5 is None where there are five labels or fewer, and clip Hit@1 where views have no scores of their own. Sets
+        of labels have no hits and no class accuracy.
         """
+        hits = {} if self.counted.is_multi_label else self.measure_hits()
+        return {
+            **hits,
+            "mean_average_precision": measures.mean_average_precision(self.average_precisions),
+            "negative_log_likelihood": self.measure_likelihood(),
+            "expected_calibration_error": measures.expected_calibration_error(self.reliability),
+        }
+
+    def measure_hits(self) -> dict[str, float | None]:
         scores, labels = self.counted, self.counted.labels
         views = scores.logits.reshape(-1, scores.num_labels)
         of_views = scores.has_single_views
@@ -85,10 +101,13 @@ class Result:
             "video_hit_at_1": measures.hit_at_k(self.log_probabilities, labels, 1),
             "video_hit_at_5": measures.hit_at_k(self.log_probabilities, labels, 5) if scores.num_labels > 5 else None,
             "mean_class_accuracy": measures.mean_class_accuracy(self.guesses, labels, scores.num_labels),
-            "mean_average_precision": measures.mean_average_precision(self.average_precisions),
-            "negative_log_likelihood": measures.negative_log_likelihood(self.log_probabilities, labels),
-            "expected_calibration_error": measures.expected_calibration_error(self.reliability),
         }
+
+    def measure_likelihood(self) -> float:
+        scores = self.counted
+        if scores.is_multi_label:
+            return measures.binary_negative_log_likelihood(scores.get_video_logits(), scores.targets)
+        return measures.negative_log_likelihood(self.log_probabilities, scores.labels)
 
     @cached_property
     def group_average_precisions(self) -> dict[str, float]:
@@ -99,23 +118,33 @@ class Result:
         members = {group: [indices[label] for label in labels] for group, labels in self.groups.items()}
         return measures.group_average_precisions(self.average_precisions, members)
 
-    def class_rows(self) -> list[dict[str, Any]]:
-        """One row a label: its videos, how many of them are recognised, and what else they are most often taken for."""
-        counts = np.bincount(self.counted.labels, minlength=self.counted.num_labels)
-        mistakes = self.confusion - np.diag(np.diag(self.confusion))
+    def make_class_rows(self) -> list[dict[str, Any]]:
+        """One row a label: its videos and its average precision.
+
+        Where a video has one label, also how many are recognised, and what else they are most often taken for.
+        """
+        counts = self.counted.targets.sum(axis=0)
         return [
             {
                 "label": name,
                 "num_videos": int(counts[index]),
-                "accuracy": number(self.class_accuracies[index]),
                 "average_precision": number(self.average_precisions[index]),
-                "taken_for": self.scores.label_names[mistakes[index].argmax()] if mistakes[index].any() else "",
-                "times": int(mistakes[index].max()),
+                **({} if self.counted.is_multi_label else self.describe_recognition(index)),
             }
             for index, name in enumerate(self.scores.label_names)
         ]
 
-    def reliability_rows(self) -> list[dict[str, float]]:
+    def describe_recognition(self, label: int) -> dict[str, Any]:
+        """How many of a label's videos are recognised, and what else they are most often taken for."""
+        mistakes = self.confusion[label].copy()
+        mistakes[label] = 0
+        return {
+            "accuracy": number(self.class_accuracies[label]),
+            "taken_for": self.scores.label_names[mistakes.argmax()] if mistakes.any() else "",
+            "times": int(mistakes.max()),
+        }
+
+    def make_reliability_rows(self) -> list[dict[str, float]]:
         """One row a bin that has videos."""
         edges, counts, confidences, accuracies = (part.tolist() for part in self.reliability)
         rows = zip(pairwise(edges), counts, confidences, accuracies, strict=True)
@@ -140,20 +169,23 @@ class Result:
             "unreadable_are_wrong": self.unreadable_are_wrong,
             "unreadable": dict(scores.unreadable),
             "seconds": self.seconds,
-            "reliability": self.reliability_rows(),
-            "classes": self.class_rows(),
+            "reliability": self.make_reliability_rows(),
+            "classes": self.make_class_rows(),
             **scores.provenance,
         }
 
     def save(self, folder: str | Path) -> Path:
-        """Writes scores.safetensors, classes.csv, confusion.csv, the pictures, and last of all results.json."""
+        """Writes scores.safetensors, classes.csv, confusion.csv, the pictures, and last of all results.json.
+
+        Sets of labels have no confusions; a picture shows the average precision of each label in their place.
+        """
         folder = Path(folder)
-        names = list(self.scores.label_names)
-        classes = self.class_rows()
+        rows, names = self.make_class_rows(), self.scores.label_names
         self.scores.save(folder / "scores.safetensors")
-        write_table(folder / "classes.csv", [classes[0].keys(), *(row.values() for row in classes)])
-        confusion = [[name, *row] for name, row in zip(names, self.confusion.tolist(), strict=True)]
-        write_table(folder / "confusion.csv", [["label", *names], *confusion])
+        write_table(folder / "classes.csv", [rows[0].keys(), *(row.values() for row in rows)])
+        if not self.scores.is_multi_label:
+            confusion = [[name, *row] for name, row in zip(names, self.confusion.tolist(), strict=True)]
+            write_table(folder / "confusion.csv", [["label", *names], *confusion])
         if missing := find_missing("matplotlib", "plots"):
             logger.warning("the results in %s have no pictures: %s", folder, missing)
         else:
@@ -162,31 +194,39 @@ class Result:
         return folder
 
     def draw(self, folder: Path) -> None:
-        """Writes confusion.png and reliability.png."""
-        from muybridge.evaluation.pictures import draw_confusion, draw_reliability
+        """Writes reliability.png, and confusion.png or, of sets of labels, precisions.png."""
+        from muybridge.evaluation.pictures import draw_confusion, draw_precisions, draw_reliability
 
-        with replace_file(folder / "confusion.png") as partial:
-            draw_confusion(self.confusion, list(self.scores.label_names), partial)
+        names = list(self.scores.label_names)
+        if self.scores.is_multi_label:
+            with replace_file(folder / "precisions.png") as partial:
+                draw_precisions(self.average_precisions, self.counted.targets.sum(axis=0), names, partial)
+        else:
+            with replace_file(folder / "confusion.png") as partial:
+                draw_confusion(self.confusion, names, partial)
         with replace_file(folder / "reliability.png") as partial:
-            draw_reliability(self.reliability, partial)
+            draw_reliability(self.reliability, partial, of_labels=self.scores.is_multi_label)
 
     def __str__(self) -> str:
         """The numbers for people, one a line."""
-        rows = [(HEADLINES[name], shown(name, value)) for name, value in self.metrics.items() if value is not None]
+        rows = [(HEADLINES[name], show(name, value)) for name, value in self.metrics.items() if value is not None]
         rows += [(f"mAP of {name}", f"{value:.1%}") for name, value in self.group_average_precisions.items()]
-        rows += [("videos", self.coverage()), ("protocol", "; ".join(dict.fromkeys(map(str, self.scores.protocols))))]
+        rows += [
+            ("videos", self.describe_coverage()),
+            ("protocol", "; ".join(dict.fromkeys(map(str, self.scores.protocols)))),
+        ]
         return "\n".join(f"{name:<24}{value}" for name, value in rows)
 
-    def coverage(self) -> str:
+    def describe_coverage(self) -> str:
         """How many videos the numbers are of, and what became of the unreadable."""
         num_unreadable = len(self.scores.unreadable)
         fate = "counted as wrong" if self.unreadable_are_wrong else "left out"
         return f"{len(self.counted.videos)}" + (f" ({num_unreadable} unreadable, {fate})" if num_unreadable else "")
 
 
-def over_splits(results: Sequence[Result]) -> dict[str, tuple[float, float]]:
+def average_splits(results: Sequence[Result]) -> dict[str, tuple[float, float]]:
     """The mean and the deviation of every number over splits of the same data, or over seeds."""
-    values = {name: [result.metrics[name] for result in results] for name in HEADLINES}
+    values = {name: [result.metrics.get(name) for result in results] for name in HEADLINES}
     return {
         name: measures.mean_and_deviation([value for value in each if value is not None])
         for name, each in values.items()
@@ -195,14 +235,12 @@ def over_splits(results: Sequence[Result]) -> dict[str, tuple[float, float]]:
 
 
 def describe_splits(results: Sequence[Result]) -> str:
-    """`over_splits` for people, one number a line."""
-    rows = over_splits(results).items()
-    return "\n".join(
-        f"{HEADLINES[name]:<24}{shown(name, mean)} ± {shown(name, spread)}" for name, (mean, spread) in rows
-    )
+    """`average_splits` for people, one number a line."""
+    rows = average_splits(results).items()
+    return "\n".join(f"{HEADLINES[name]:<24}{show(name, mean)} ± {show(name, spread)}" for name, (mean, spread) in rows)
 
 
-def shown(name: str, value: float) -> str:
+def show(name: str, value: float) -> str:
     return f"{value:.1%}" if name in SHARES else f"{value:.3f}"
 
 

@@ -1,6 +1,10 @@
-"""Videos in, outputs in order out: what pipelines, evaluation and features share.
+"""One engine: videos in, outputs of a network in order out, for pipelines, evaluation, features and training.
 
-- `ahead`: work done ahead in threads, in order.
+- `engine`: decoded ahead, in batches, shared among processes, with a policy for what cannot be read, and a bar.
+- `videos`: a video becomes the inputs of a network. `batches`: the inputs of several go through it together.
+- `ahead`: work done ahead in threads. `loading`: the numbers of both. `modes`: networks that are not trained now.
+
+Names are imported when they are used.
 """
 
 import lazy_loader

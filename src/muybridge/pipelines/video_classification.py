@@ -1,15 +1,13 @@
 """Videos become labels: one, a list, or an endless iterator of them.
 
-Shapes: B videos, V views of each, T frames, C channels, H×W pixels, L labels.
+Shapes: V views of a video, N views in a batch, L labels.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import closing
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 import transformers
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -17,12 +15,15 @@ from transformers import AutoModelForVideoClassification, PreTrainedModel
 from transformers.modeling_outputs import ImageClassifierOutput
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
-from muybridge.inference import map_ahead
+from muybridge.inference import Engine, Inputs, Loading, VideoLoader, count_frames, get_stores
 from muybridge.models.base import average_views, get_aggregation
 from muybridge.models.optimization import optimize
-from muybridge.video import ErrorPolicy
+from muybridge.video import ErrorPolicy, VideoReader
 
 Labels = list[dict[str, Any]]
+
+# What is a video though one can iterate over it.
+ONE_VIDEO = (str, bytes, bytearray, memoryview, Mapping, Tensor, np.ndarray, VideoReader)
 
 # What from_pretrained takes, where the pipeline is given the name of a model.
 LOADING_ARGUMENTS = ("dtype", "device_map", "revision", "token", "cache_dir", "local_files_only")
@@ -35,8 +36,9 @@ class VideoClassificationPipeline(transformers.VideoClassificationPipeline):
     averaged; `batch_size` views go through the model at once; `num_workers` threads decode ahead. `fast` runs the
     model as `muybridge.optimize` makes it.
 
-    A video in, its labels out; a list in, a list out; an iterator or a Dataset in, an iterator out that reads no
-    further ahead than it must. With the policy "skip" an unreadable video gives None, and `policy.skipped` lists it.
+    A video in, its labels out; a list in, a list out; records, a stream, an iterator or a Dataset in, an iterator out
+    that reads no further ahead than it must. With the policy "skip" an unreadable video gives None, and
+    `policy.skipped` lists it.
     """
 
     def __init__(
@@ -82,61 +84,52 @@ class VideoClassificationPipeline(transformers.VideoClassificationPipeline):
         if inputs is None:
             raise ValueError("there is nothing to classify: inputs is None")
         preprocess, _, postprocess = self._sanitize_parameters(**arguments)
-        is_list = isinstance(inputs, list | tuple)
-        # A file is an iterator too, of lines.
-        is_stream = isinstance(inputs, Iterator | Dataset) and not hasattr(inputs, "read")
+        is_one = is_one_video(inputs)
+        num_workers = self._num_workers if num_workers is None else num_workers
         labels = self.classify(
-            inputs if is_list or is_stream else [inputs],
-            batch_size=batch_size or self._batch_size or 1,
-            num_workers=self._num_workers if num_workers is None else num_workers,
+            [inputs] if is_one else inputs,
+            loading=Loading(batch_size or self._batch_size or 1, num_workers),
             preprocess=self._preprocess_params | preprocess,
             postprocess=self._postprocess_params | postprocess,
         )
-        if is_stream:
-            return labels
-        return list(labels) if is_list else next(labels)
+        if is_one:
+            return next(labels)
+        return list(labels) if isinstance(inputs, list | tuple) else labels
 
     def classify(
         self,
         videos: Iterable[Any],
         *,
-        batch_size: int,
-        num_workers: int,
+        loading: Loading,
         preprocess: dict[str, Any],
         postprocess: dict[str, Any],
     ) -> Iterator[Labels | None]:
         """The labels of each video in order, decoded ahead and scored in batches."""
         is_probability = postprocess.get("function_to_apply") in (None, "softmax")
         aggregation = get_aggregation(self.model.config) if is_probability else "logits"
+        load = self.make_loader(preprocess, get_stores(videos))
+        engine = Engine(self.score, load, load.num_views, loading, dtype=self.dtype)
+        for outcome in engine.run(videos, self.policy):
+            if outcome.outputs is None:
+                yield None
+            else:
+                logits = average_views(outcome.outputs["logits"][None], aggregation)
+                yield self.postprocess(ImageClassifierOutput(logits=logits), **postprocess)
 
-        def decode(video: Any) -> tuple[Tensor | None, list[tuple[str, str]]]:
-            own = ErrorPolicy.parse(str(self.policy))  # what is skipped counts when its turn comes, not ahead of it
-            return own.attempt(lambda: self.preprocess(video, **preprocess), video), own.skipped
+    def score(self, **inputs: Tensor) -> dict[str, Tensor]:
+        """The logits (N, L) of views, as transformers' pipeline computes them: on its device."""
+        return {"logits": self.forward(inputs)["logits"]}
 
-        with closing(map_ahead(decode, videos, num_workers)) as decoded:
-            while batch := list(islice(decoded, batch_size)):
-                readable = [views for views, _ in batch if views is not None]
-                scores = iter(self.score(readable, batch_size, aggregation))
-                for views, skipped in batch:
-                    self.policy.skipped += skipped
-                    yield None if views is None else self.postprocess(next(scores), **postprocess)
+    def preprocess(self, video: Any, **arguments: Any) -> Inputs:
+        """The inputs (V, …) of a video."""
+        return self.make_loader(arguments)(video)
 
-    def preprocess(self, video: Any, **arguments: Any) -> Tensor:
-        """The views (V, T, C, H, W) of a video."""
-        arguments = {"num_frames": self.model.config.num_frames, "do_sample_frames": True, **arguments}
-        # In a list of its own, or a batch would be taken for the views of one video.
-        pixels = self.video_processor([video], return_tensors="pt", **arguments)[self.model.main_input_name]
-        return pixels.to(self.dtype) if pixels.ndim == 5 else pixels[0].to(self.dtype)
+    def make_loader(self, arguments: dict[str, Any], stores: Mapping[str, Any] | None = None) -> VideoLoader:
+        own = count_frames(self.model.config)
+        return VideoLoader(self.video_processor, {**own, **arguments}, stores or {})
 
-    def score(self, videos: list[Tensor], batch_size: int, aggregation: str) -> list[ImageClassifierOutput]:
-        """The averaged logits (1, L) of each video's views."""
-        if len({views.shape[1:] for views in videos}) > 1:  # nothing was cropped: sizes differ
-            return [score for views in videos for score in self.score([views], batch_size, aggregation)]
-        if not videos:
-            return []
-        name = self.model.main_input_name
-        logits = torch.cat([self.forward({name: views})["logits"] for views in torch.cat(videos).split(batch_size)])
-        return [
-            ImageClassifierOutput(logits=average_views(views[None].float(), aggregation))
-            for views in logits.split([len(views) for views in videos])
-        ]
+
+def is_one_video(inputs: Any) -> bool:
+    """Whether what was handed in is a video, and no list, data set or iterator of them."""
+    is_file = hasattr(inputs, "read")  # which is an iterator too, of lines
+    return is_file or isinstance(inputs, ONE_VIDEO) or not (isinstance(inputs, Iterable | Dataset))
