@@ -1,6 +1,6 @@
-"""Clients of a web server that cost as little as clients can: plain sockets, and what they receive is thrown away.
+"""Clients of a web server that use as little processor time as possible: plain sockets that discard what they receive.
 
-They run in a process of their own, and are the same for every server that is compared. Each function gives the seconds
+They run in their own process, and are the same for every server that is compared. Each function returns the seconds
 from the first connection to the last answer.
 """
 
@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).parent.parent / "tests"))  # the protocol in a few lines stands there
+sys.path.append(str(Path(__file__).parent.parent / "tests"))  # for the minimal client
 
 from hub_client import Client
 
@@ -27,8 +27,8 @@ TIMEOUT_SECONDS = 60
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 
-class OwnProcess:
-    """A process that functions run in, one after another."""
+class ClientProcess:
+    """A process in which client functions run, one after another."""
 
     def __init__(self) -> None:
         self.pool = get_context("spawn").Pool(1)
@@ -41,8 +41,8 @@ class OwnProcess:
         self.pool.join()
 
 
-class Visitor:
-    """A connection over which the same is asked for again and again."""
+class RepeatingClient:
+    """A connection over which the same request is sent again and again."""
 
     def __init__(self, port: int, path: str, num_requests: int) -> None:
         self.connection = socket.create_connection((HOST, port), timeout=TIMEOUT_SECONDS)
@@ -51,10 +51,10 @@ class Visitor:
         self.connection.sendall(self.request)
 
     def receive(self, buffer: bytearray) -> bool:
-        """Takes what came; whether there is more to wait for."""
+        """Receives what has arrived. Returns whether more is expected."""
         size = self.connection.recv_into(buffer)
         if not size:
-            raise ConnectionError("the server closed a connection before all of an answer had come")
+            raise ConnectionError("the server closed a connection before its answer was complete")
         if not self.num_missing:
             end = buffer.index(b"\r\n\r\n", 0, size) + 4
             self.num_missing = end + read_length(bytes(buffer[:end]))
@@ -67,20 +67,20 @@ class Visitor:
 
 
 def read_length(head: bytes) -> int:
-    """Of the body that follows."""
+    """Reads the length of the body from the headers of an answer."""
     length = CONTENT_LENGTH.search(head)
     if not head.startswith(b"HTTP/1.1 200 ") or length is None:
         raise ValueError(f"the server answers {head!r}")
     return int(length[1])
 
 
-def download(port: int, path: str, num_clients: int, requests_each: int) -> float:
-    """By all clients at once, each over one connection."""
+def download(port: int, path: str, num_clients: int, num_requests_each: int) -> float:
+    """Downloads a file with all clients at once, each over one connection."""
     selector, buffer = selectors.DefaultSelector(), bytearray(RECEIVE_SIZE)
     start = time.perf_counter()
     for _ in range(num_clients):
-        visitor = Visitor(port, path, requests_each)
-        selector.register(visitor.connection, selectors.EVENT_READ, visitor)
+        client = RepeatingClient(port, path, num_requests_each)
+        selector.register(client.connection, selectors.EVENT_READ, client)
     while selector.get_map():
         for key, _ in selector.select(TIMEOUT_SECONDS):
             if not key.data.receive(buffer):
@@ -90,20 +90,20 @@ def download(port: int, path: str, num_clients: int, requests_each: int) -> floa
 
 
 def upload(port: int, token: str, repository: str, num_clients: int, size: int) -> float:
-    """A large file of random bytes by each client, to an address that it asked for before."""
+    """Uploads a large file of random bytes with each client, to a URL that it has requested before."""
     client, contents = Client(f"http://{HOST}:{port}", token), [os.urandom(size) for _ in range(num_clients)]
-    addresses = [client.upload_address(repository, content).partition(f":{port}")[2] for content in contents]
-    bodies = [[("PUT", address, content)] for address, content in zip(addresses, contents, strict=True)]
-    return send_all(port, {}, bodies)
+    paths = [client.request_upload_url(repository, content).partition(f":{port}")[2] for content in contents]
+    requests = [[("PUT", path, content)] for path, content in zip(paths, contents, strict=True)]
+    return send_all(port, {}, requests)
 
 
-def commit(port: int, token: str, repository: str, num_clients: int, commits_each: int) -> float:
-    """Small commits to one repository, each of which changes one small file."""
-    address = f"/api/models/{repository}/commit/main"
-    bodies = [
-        [("POST", address, make_commit(f"{client}.txt")) for _ in range(commits_each)] for client in range(num_clients)
+def commit(port: int, token: str, repository: str, num_clients: int, num_commits_each: int) -> float:
+    """Makes small commits to one repository, each of which changes one small file."""
+    path = f"/api/models/{repository}/commit/main"
+    requests = [
+        [("POST", path, make_commit(f"{client}.txt")) for _ in range(num_commits_each)] for client in range(num_clients)
     ]
-    return send_all(port, {"Authorization": f"Bearer {token}"}, bodies)
+    return send_all(port, {"Authorization": f"Bearer {token}"}, requests)
 
 
 def make_commit(path: str) -> bytes:
@@ -114,12 +114,12 @@ def make_commit(path: str) -> bytes:
     ).encode()
 
 
-def send_all(port: int, headers: dict[str, str], bodies: Sequence[Sequence[tuple[str, str, bytes]]]) -> float:
-    """What each client has to send, over a connection each."""
+def send_all(port: int, headers: dict[str, str], requests: Sequence[Sequence[tuple[str, str, bytes]]]) -> float:
+    """Sends the requests of all clients at once, those of each client in turn over one connection."""
 
-    def send(requests: Sequence[tuple[str, str, bytes]]) -> None:
+    def send(client_requests: Sequence[tuple[str, str, bytes]]) -> None:
         connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS)
-        for method, path, body in requests:
+        for method, path, body in client_requests:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             if answer.status != 200:
@@ -127,7 +127,7 @@ def send_all(port: int, headers: dict[str, str], bodies: Sequence[Sequence[tuple
             answer.read()
         connection.close()
 
-    with ThreadPoolExecutor(len(bodies)) as pool:
+    with ThreadPoolExecutor(len(requests)) as pool:
         start = time.perf_counter()
-        list(pool.map(send, bodies))
+        list(pool.map(send, requests))
         return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""Servers to measure: the hub as its command starts it; beside it nginx, or where that is missing a bare one."""
+"""Starts the servers to compare: the hub, and nginx, or a minimal file server where nginx is missing."""
 
 import os
 import pwd
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 HOST = "127.0.0.1"
 START_SECONDS, STOP_SECONDS = 30, 30
-HUB = Path(sys.executable).with_name("muybridge-hub")
+HUB_COMMAND = Path(sys.executable).with_name("muybridge-hub")
 
 NGINX = """
 daemon off;
@@ -45,7 +45,7 @@ class Server(NamedTuple):
     process: int
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.create_server((HOST, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
@@ -57,28 +57,28 @@ def find_nginx() -> str | None:
 
 @contextmanager
 def serve_hub(root: Path) -> Iterator[Server]:
-    """A hub, which logs no requests; neither does the server beside it."""
-    port = free_port()
-    with running([HUB, "serve", "--root", root, "--port", port, "--quiet"], port, "/health") as process:
+    """Runs a hub without a log of requests. The server that it is compared with writes no log either."""
+    port = find_free_port()
+    with run_server([HUB_COMMAND, "serve", "--root", root, "--port", port, "--quiet"], port, "/health") as process:
         yield Server("hub", port, process.pid)
 
 
 @contextmanager
 def serve_files(folder: Path, scratch: Path) -> Iterator[Server]:
-    """The fastest server of files that there is here."""
-    port, nginx = free_port(), find_nginx()
+    """Runs the fastest file server that is installed: nginx, or else a minimal one."""
+    port, nginx = find_free_port(), find_nginx()
     if nginx is None:
         name, command = "bare sendfile", [sys.executable, __file__, folder, port]
     else:
         user, config = pwd.getpwuid(os.getuid()).pw_name, scratch / "nginx.conf"
         config.write_text(NGINX.format(user=user, folder=scratch, port=port, root=folder), encoding="utf-8")
         name, command = "nginx", [nginx, "-c", config, "-e", scratch / "error.log"]
-    with running(command, port, "/") as process:
+    with run_server(command, port, "/") as process:
         yield Server(name, port, process.pid)
 
 
 @contextmanager
-def running(command: Sequence[object], port: int, path: str) -> Iterator[subprocess.Popen[bytes]]:
+def run_server(command: Sequence[object], port: int, path: str) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL)
     try:
         wait_for_answer(port, path)
@@ -88,10 +88,10 @@ def running(command: Sequence[object], port: int, path: str) -> Iterator[subproc
         process.wait(STOP_SECONDS)
 
 
-def seconds_to_answer(root: Path, path: str) -> float:
-    """From the command to the first answer of a hub."""
-    port, start = free_port(), time.perf_counter()
-    with running([HUB, "serve", "--root", root, "--port", port, "--quiet"], port, path):
+def measure_start(root: Path, path: str) -> float:
+    """Starts a hub. Returns the seconds from the command to the first answer."""
+    port, start = find_free_port(), time.perf_counter()
+    with run_server([HUB_COMMAND, "serve", "--root", root, "--port", port, "--quiet"], port, path):
         return time.perf_counter() - start
 
 
@@ -109,7 +109,7 @@ def wait_for_answer(port: int, path: str) -> None:
 
 
 class BareHandler(BaseHTTPRequestHandler):
-    """Sends files by the kernel, whatever they are, and looks at nothing else."""
+    """Lets the kernel send files, without any checks."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True

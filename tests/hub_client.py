@@ -1,4 +1,4 @@
-"""The protocol in a few lines, for tests that need more requests than a real client makes in their time."""
+"""A minimal client of the hub, for tests that make more requests than a real client could in their time."""
 
 import base64
 import hashlib
@@ -11,6 +11,8 @@ import httpx2
 
 @dataclass
 class Client:
+    """Makes requests with a token, or anonymously without one."""
+
     url: str
     token: str | None = None
     timeout: float = 60
@@ -27,14 +29,14 @@ class Client:
     def create(self, repository: str, **fields: Any) -> None:
         self.ask("POST", "/api/repos/create", json={"name": repository, **fields})
 
-    def upload_address(self, repository: str, content: bytes) -> str:
+    def request_upload_url(self, repository: str, content: bytes) -> str:
         wanted = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content)}
         body = {"operation": "upload", "objects": [wanted]}
         (answer,) = self.ask("POST", f"/{repository}.git/info/lfs/objects/batch", json=body)["objects"]
         return answer["actions"]["upload"]["href"]
 
     def upload(self, repository: str, content: bytes) -> str:
-        """Sends a large file on its own; gives its sha256."""
+        """Uploads a large file over LFS. Returns its sha256, for `commit`."""
         sha256 = hashlib.sha256(content).hexdigest()
         wanted = {"operation": "upload", "transfers": ["basic", "multipart"]}
         wanted["objects"] = [{"oid": sha256, "size": len(content)}]
@@ -44,9 +46,9 @@ class Client:
         action = answer["actions"]["upload"]
         header = action.get("header", {})
         size = int(header.pop("chunk_size", 0))
-        for number, address in header.items():
+        for number, url in header.items():
             start = (int(number) - 1) * size
-            self.ask("PUT", address, content=content[start : start + size])
+            self.ask("PUT", url, content=content[start : start + size])
         if header:
             self.ask("POST", action["href"], json={"oid": sha256, "parts": []})
         else:

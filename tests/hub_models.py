@@ -1,11 +1,11 @@
-"""Tiny models, and their way into a hub without a client."""
+"""Makes tiny models, and puts them into a hub without a client."""
 
 from pathlib import Path
 
 import torch
 
 from muybridge.models import ARCHITECTURES
-from muybridge_hub.access import KEEPER
+from muybridge_hub.access import SYSTEM
 from muybridge_hub.git import hash_file
 from muybridge_hub.hub import Hub
 from muybridge_hub.names import parse_repo_name
@@ -15,11 +15,11 @@ LABELS = ["walk", "run", "jump", "wave", "clap", "turn"]
 
 
 def save_tiny_model(folder: Path, *, seed: int = 0, has_processor: bool = True, is_classifier: bool = True) -> Path:
-    """A small network of random weights that is sure of what it says."""
+    """Saves a small network with random weights and clearly different scores."""
     architecture = ARCHITECTURES["video_resnet"]
     torch.manual_seed(seed)
     model = architecture.classifier(architecture.tiny_config(num_labels=len(LABELS), id2label=dict(enumerate(LABELS))))
-    model.get_classifier().weight.data.mul_(50)  # or all scores are alike
+    model.get_classifier().weight.data.mul_(50)  # otherwise all scores would be nearly equal
     (model if is_classifier else model.base_model).save_pretrained(folder)
     if has_processor:
         sizes = {"size": {"shortest_edge": 36}, "crop_size": {"height": 32, "width": 32}}
@@ -28,15 +28,15 @@ def save_tiny_model(folder: Path, *, seed: int = 0, has_processor: bool = True, 
 
 
 def put_into_hub(hub: Hub, name: str, folder: Path, *, private: bool = False) -> str:
-    """Makes a repository of the files of a folder. Gives the commit."""
+    """Makes a repository with the files of a folder. Returns the oid of the commit."""
     model = parse_repo_name("model", name)
-    hub.repositories.create(KEEPER, model, private=private)
+    hub.repositories.create(SYSTEM, model, private=private)
     with hub.database.read() as connection:
-        repository = hub.repositories.find(connection, KEEPER, model).id
+        repository = hub.repositories.find(connection, SYSTEM, model).id
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    blobs = hub.contents.add_all(repository, list(files.values()))
+    blobs = hub.blob_store.add_all(repository, list(files.values()))
     additions = [
         Add(name, blob.sha256, blob.size, hash_file(data))
         for (name, data), blob in zip(files.items(), blobs, strict=True)
     ]
-    return hub.repositories.commit(KEEPER, model, additions, title="Add a model").oid
+    return hub.repositories.commit(SYSTEM, model, additions, title="Add a model").oid

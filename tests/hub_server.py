@@ -1,4 +1,4 @@
-"""A hub in a process of its own, as tests of clients need it: the real server on a port of the system's choice."""
+"""Runs the real server in its own process, on a free port, for tests."""
 
 import multiprocessing
 import os
@@ -16,7 +16,7 @@ import httpx2
 from muybridge_hub.hub import Hub
 from muybridge_hub.settings import Settings
 
-# Servers are forked from a process that has imported everything, so that tests can start and kill hundreds of them.
+# Servers are forked from a process that has imported everything: so they start fast enough to kill hundreds of them.
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["muybridge_hub.app", "muybridge_hub.serving"])
 
@@ -25,8 +25,10 @@ WAIT_SECONDS = 30
 
 @dataclass
 class Server:
+    """A running server."""
+
     settings: Settings
-    hub: Hub  # the same folder, seen from the test
+    hub: Hub  # opened by the test on the same folder and database
     url: str
     process: Any
 
@@ -38,13 +40,13 @@ class Server:
         return self.hub.tokens.create(user, **scope)
 
     def environment(self, token: str | None, cache: Path | None = None) -> dict[str, str]:
-        """What a user sets to work with a hub of their own: nothing but where it is, and who they are."""
+        """The environment of a user of this hub: its URL and a token, without other settings of huggingface_hub."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
         environment |= {"HF_ENDPOINT": self.url, "HF_HOME": str(cache or self.root.parent / "client")}
         return environment | ({"HF_TOKEN": token} if token else {})
 
     def kill(self) -> None:
-        """As a power failure ends it."""
+        """Kills the server without warning, as a power failure would."""
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.join()
 
@@ -70,16 +72,16 @@ def start_server(settings: Settings, environment: dict[str, str] | None = None) 
     process = processes.Process(target=run, args=(settings, listener, environment or {}), daemon=True)
     process.start()
     listener.close()
-    wait_for(url)
+    wait_for_server(url)
     return Server(settings, Hub(settings), url, process)
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
 
 
-def wait_for(url: str) -> None:
+def wait_for_server(url: str) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         try:

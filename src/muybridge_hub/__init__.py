@@ -1,30 +1,30 @@
-"""A hub of one's own: the Hugging Face Hub's HTTP protocol over a folder, with pages for people.
+"""A self-hosted hub: it serves the HTTP protocol of the Hugging Face Hub from a folder, and web pages for people.
 
-    settings.py      how a server is set up
+    settings.py      the settings of a server
     cli.py           the command `muybridge-hub`
 
-    names.py         which names are taken: of repositories, revisions and files
-    database.py      the tables, and transactions over them
-    storage.py       where contents lie: a folder, or what fsspec knows by address
-    contents.py      contents come in, are verified, and are kept once
-    xet.py           files that come in chunks, made whole
+    names.py         which names are allowed for repositories, revisions and files
+    database.py      the tables and their transactions
+    storage.py       stores bytes in a folder, or in any remote storage that fsspec supports
+    blob_store.py    keeps the content of every file once, under its sha256
+    xet.py           rebuilds files from the chunks that Xet clients upload
     trees.py         the folders of a commit
-    git.py           the names that git gives to contents
+    git.py           computes the hashes that git would give to files, folders and commits
     repositories.py  repositories, branches, tags, commits
-    large.py         which files are large
-    facts.py         what a repository says of itself: card, config, weights
-    listing.py       lists: filtered, sorted, page after page
-    access.py        tokens, and what each may do
-    copying.py       repositories come in from a folder or another hub
-    maintenance.py   is all there that should be, and what is there that nothing needs
-    hub.py           all of these together, without a web server
+    large.py         decides which files are large
+    facts.py         reads a repository's card, config and weight headers
+    listing.py       lists of repositories: filtered, sorted, in pages
+    access.py        tokens, and what each of them may read and write
+    copying.py       copies repositories from a folder or from another hub
+    maintenance.py   check, garbage collection and backup
+    hub.py           all of the above together, without a web server
 
     app.py           the web application: routes, errors, headers
-    calls.py         a request, taken apart and checked
-    serving.py       uvicorn, taught to send files by the kernel
-    inference.py     models are tried on clips, by a command in a process of its own
-    api/             the protocol: accounts, repositories, commits, uploads, xet, downloads; predictions
-    pages/           pages for people: lists, cards, files, history
+    calls.py         parses and checks a request for an endpoint
+    serving.py       runs uvicorn, and lets the kernel send files
+    inference.py     runs models on clips, with a command in its own process
+    api/             the protocol: accounts, repositories, commits, uploads, Xet, downloads; predictions
+    pages/           web pages: lists, cards, files, history
 
-It imports neither torch nor muybridge: serving files needs no network.
+The package imports neither torch nor muybridge: serving files needs no model.
 """

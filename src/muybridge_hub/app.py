@@ -1,4 +1,4 @@
-"""The application: routes, one place for errors, and what holds for every answer."""
+"""The web application: all routes, the conversion of errors to answers, and limits and headers for every request."""
 
 import asyncio
 import logging
@@ -16,13 +16,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from muybridge_hub.api import ROUTES
-from muybridge_hub.api.account import refuse
-from muybridge_hub.calls import endpoint
+from muybridge_hub.api import ROUTES as API_ROUTES
+from muybridge_hub.api.account import refuse_unknown
+from muybridge_hub.calls import make_endpoint
 from muybridge_hub.errors import BadRequest, HubError
 from muybridge_hub.hub import Hub
 from muybridge_hub.inference import Predictor
-from muybridge_hub.pages import ROUTES as PAGES, render_error, wants_page
+from muybridge_hub.pages import ROUTES as PAGE_ROUTES, render_error, wants_page
 
 NUM_THREADS = 64
 FLUSH_SECONDS = 2.0
@@ -31,52 +31,55 @@ logger = logging.getLogger("muybridge_hub")
 
 
 def create_app(hub: Hub) -> "Guard":
-    """The web application over a hub. Closing it closes the hub."""
+    """Creates the web application of a hub. When the application shuts down, it closes the hub."""
 
     @asynccontextmanager
-    async def live(_: Starlette) -> AsyncIterator[None]:
+    async def run_lifespan(_: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = NUM_THREADS
-        await run_in_threadpool(hub.repositories.describe_stale)
-        counting = asyncio.create_task(flush_downloads(hub))
+        await run_in_threadpool(hub.repositories.update_stale_facts)
+        flushing = asyncio.create_task(flush_downloads(hub))
         try:
             yield
         finally:
-            counting.cancel()
+            flushing.cancel()
             if app.state.predictor:
                 await app.state.predictor.stop()
-            await run_in_threadpool(hub.downloads.flush)
+            await run_in_threadpool(hub.download_counter.flush)
             hub.close()
 
-    rest = Route("/api/{rest:path}", endpoint(refuse), methods=["GET", "POST", "PUT", "DELETE", "PATCH"])
-    routes = [*ROUTES, rest, *PAGES]
+    unknown_api_route = Route(
+        "/api/{rest:path}", make_endpoint(refuse_unknown), methods=["GET", "POST", "PUT", "DELETE", "PATCH"]
+    )
+    routes = [*API_ROUTES, unknown_api_route, *PAGE_ROUTES]
     handlers = {
         HubError: answer_error,
         HTTPException: answer_error,
-        ClientDisconnect: answer_gone,
+        ClientDisconnect: answer_disconnect,
         DataError: answer_bad_data,
         OperationalError: answer_busy,
     }
-    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=live)
+    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=run_lifespan)
     app.state.hub = hub
-    app.state.predictor = Predictor(hub.settings, hub.tokens.own) if hub.settings.inference else None
+    app.state.predictor = Predictor(hub.settings, hub.tokens.server_token) if hub.settings.inference else None
     return Guard(app, hub)
 
 
 async def flush_downloads(hub: Hub) -> None:
+    """Writes the counts of downloads to the database every few seconds."""
     while True:
         await asyncio.sleep(FLUSH_SECONDS)
         try:
-            await run_in_threadpool(hub.downloads.flush)
+            await run_in_threadpool(hub.download_counter.flush)
         except SQLAlchemyError:
-            logger.exception("downloads could not be counted; they are counted later")
+            logger.exception("the counts of downloads could not be written; this is tried again later")
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    """An error as clients understand it: its words in JSON, and in the headers that they look at."""
+    """Answers with an error: the message in JSON and in the headers that clients read, or as a page for browsers."""
     if isinstance(error, HTTPException):
         error = HubError(f"{request.method} {request.url.path[:200]}: {error.detail}", status=error.status_code)
     assert isinstance(error, HubError)
-    headers = {"X-Error-Message": as_header(error.message), **error.headers}
+    headers = {"X-Error-Message": make_header_text(error.message), **error.headers}
     if error.code:
         headers["X-Error-Code"] = error.code
     if error.status == 401:
@@ -88,13 +91,13 @@ async def answer_error(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.message}, error.status, headers)
 
 
-async def answer_gone(_: Request, __: Exception) -> Response:
-    return Response(status_code=400)  # nobody reads it
+async def answer_disconnect(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)  # the client is gone and does not read it
 
 
 async def answer_bad_data(request: Request, _: Exception) -> Response:
-    """What a database refuses to compare with what it holds, such as letters that no text may have."""
-    return await answer_error(request, BadRequest("there is a letter in this that no name and no text may have"))
+    """Answers where the database refuses a value, such as text with a null character."""
+    return await answer_error(request, BadRequest("the request has a character that no name and no text may have"))
 
 
 async def answer_busy(request: Request, error: Exception) -> Response:
@@ -102,11 +105,11 @@ async def answer_busy(request: Request, error: Exception) -> Response:
     return await answer_error(request, HubError("the hub is busy; try again", status=503, headers={"Retry-After": "1"}))
 
 
-def as_header(text: str) -> str:
+def make_header_text(text: str) -> str:
     return "".join(letter if 32 <= ord(letter) < 127 else "?" for letter in text)[:1000]
 
 
-HEADERS = {
+SECURITY_HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"x-frame-options": b"DENY",
@@ -117,7 +120,7 @@ HEADERS = {
 
 
 class Guard:
-    """Around the application: paths as they were sent, headers of safety, and no patience with clients that stall."""
+    """Wraps the application: keeps paths quoted, adds security headers, and disconnects clients that stall."""
 
     def __init__(self, app: ASGIApp, hub: Hub) -> None:
         self.app, self.settings = app, hub.settings
@@ -126,37 +129,37 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope.setdefault("app", self.app)  # also for the answer where it fails
-        # Routes match the path as it was sent, so that an encoded slash in a name is no separator.
+        scope.setdefault("app", self.app)  # so that error pages can be rendered outside the application too
+        # Routes match the path in its quoted form, so that a quoted slash (%2F) in a name does not separate.
         scope = {**scope, "path": scope["raw_path"].decode("ascii", "replace")}
 
-        is_begun = False
+        has_started = False
 
-        async def send_safely(message: Message) -> None:
-            nonlocal is_begun
+        async def send_with_headers(message: Message) -> None:
+            nonlocal has_started
             if message["type"] == "http.response.start":
-                is_begun = True
+                has_started = True
                 present = {name for name, _ in message["headers"]}
-                added = [(name, value) for name, value in HEADERS.items() if name not in present]
+                added = [(name, value) for name, value in SECURITY_HEADERS.items() if name not in present]
                 message = {**message, "headers": [*message["headers"], *added]}
             try:
                 async with asyncio.timeout(self.settings.idle_seconds):
                     await send(message)
             except TimeoutError:
-                scope["state"]["abort"]()  # the client takes nothing any more
+                scope["state"]["abort"]()  # the client has stopped reading
 
         try:
-            await self.app(scope, self.hurry(receive), send_safely)
+            await self.app(scope, self.limit_waiting(receive), send_with_headers)
         except Exception:
             logger.exception("%s %s failed", scope["method"], scope["path"])
-            if is_begun:
+            if has_started:
                 raise
-            failure = HubError("the hub failed at this; its log says why", status=500)
-            await (await answer_error(Request(scope), failure))(scope, receive, send_safely)
+            failure = HubError("the hub failed to answer this request; its log says why", status=500)
+            await (await answer_error(Request(scope), failure))(scope, receive, send_with_headers)
 
-    def hurry(self, receive: Receive) -> Receive:
-        """A body that does not come, or hardly, ends the request."""
-        begun, received, is_complete = time.monotonic(), 0, False
+    def limit_waiting(self, receive: Receive) -> Receive:
+        """Wraps `receive`: fails where the body of the request stops arriving, or arrives too slowly."""
+        started, received, is_complete = time.monotonic(), 0, False
 
         async def receive_in_time() -> Message:
             nonlocal received, is_complete
@@ -166,12 +169,12 @@ class Guard:
                 async with asyncio.timeout(self.settings.idle_seconds):
                     message = await receive()
             except TimeoutError as error:
-                raise HubError("the body of the request did not come", status=408) from error
+                raise HubError("the body of the request did not arrive in time", status=408) from error
             is_complete = not message.get("more_body", False)
             received += len(message.get("body", b""))
-            elapsed = time.monotonic() - begun
-            if elapsed > self.settings.idle_seconds and received / elapsed < self.settings.least_bytes_per_second:
-                raise HubError("the body of the request comes too slowly", status=408)
+            elapsed = time.monotonic() - started
+            if elapsed > self.settings.idle_seconds and received / elapsed < self.settings.min_bytes_per_second:
+                raise HubError("the body of the request arrives too slowly", status=408)
             return message
 
         return receive_in_time

@@ -10,19 +10,19 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from muybridge_hub.copying import import_folder, mirror
+from muybridge_hub.copying import import_folder, mirror_repository
 from muybridge_hub.database import DatabaseError, blobs, repositories
 from muybridge_hub.errors import HubError
 from muybridge_hub.hub import Hub
 from muybridge_hub.listing import count_all
-from muybridge_hub.maintenance import BACKUP_MARK, back_up, check, collect_garbage
+from muybridge_hub.maintenance import BACKUP_MARK, back_up, collect_garbage, find_problems
 from muybridge_hub.names import KINDS, parse_repo_name
 from muybridge_hub.settings import GB, Settings
 from muybridge_hub.storage import StorageError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command. The exit status is 0, 1 where something was found to be wrong, 2 where nothing could be done."""
+    """Runs a command. Returns the exit status: 0, 1 if a check or part of the work failed, 2 if nothing was done."""
     parsed = make_parser().parse_args(arguments)
     try:
         return int(parsed.run(parsed) or 0)
@@ -37,83 +37,92 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="muybridge-hub", description="A hub of your own for models and data sets.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    place = argparse.ArgumentParser(add_help=False)
-    place.add_argument("--root", type=Path, default=Path("hub"), help="the folder of the hub (%(default)s)")
-    place.add_argument("--database", metavar="URL", help="postgresql+psycopg://USER@HOST/NAME (SQLite in the folder)")
-    place.add_argument("--storage", metavar="URL", help="a folder, or s3://BUCKET/FOLDER (in the folder)")
-
-    serve = commands.add_parser("serve", parents=[place], help="serve the hub until stopped")
-    serve.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 is everywhere (%(default)s)")
-    serve.add_argument("--port", type=int, default=7860, help="(%(default)s)")
-    tried = "lets visitors try models on clips: 'muybridge serve-predictions --num-threads 2'"
-    serve.add_argument("--inference", metavar="COMMAND", help=tried)
-    serve.add_argument(
-        "--public-url", type=web_address, metavar="URL", help="what clients call it, where a proxy does not tell"
+    location = argparse.ArgumentParser(add_help=False)
+    location.add_argument("--root", type=Path, default=Path("hub"), help="the folder of the hub (%(default)s)")
+    location.add_argument(
+        "--database", metavar="URL", help="postgresql+psycopg://USER@HOST/NAME (default: SQLite in the folder)"
     )
-    serve.add_argument("--max-file-size", type=positive, default=500, metavar="GB", help="(%(default)s)")
+    location.add_argument("--storage", metavar="URL", help="a folder, or s3://BUCKET/FOLDER (default: in the folder)")
+
+    serve = commands.add_parser("serve", parents=[location], help="serve the hub until stopped")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 means all addresses (%(default)s)"
+    )
+    serve.add_argument("--port", type=int, default=7860, help="(%(default)s)")
+    inference_help = "lets visitors try models on clips with this command: 'muybridge serve-predictions --num-threads 2'"
+    serve.add_argument("--inference", metavar="COMMAND", help=inference_help)
+    serve.add_argument(
+        "--public-url", type=web_url, metavar="URL", help="the URL that clients use, if a proxy does not pass it on"
+    )
+    serve.add_argument("--max-file-size", type=positive_number, default=500, metavar="GB", help="(%(default)s)")
     serve.add_argument("--quiet", action="store_true", help="do not log requests")
     serve.set_defaults(run=run_server)
 
     token = commands.add_parser("token", help="create, list and revoke tokens").add_subparsers(
         dest="token_command", metavar="ACTION", required=True
     )
-    create = token.add_parser("create", parents=[place], help="print a new token, once")
+    create = token.add_parser("create", parents=[location], help="make a token and print it; it cannot be shown again")
     create.add_argument("user")
-    create.add_argument("--read-only", action="store_true", help="for downloads alone")
-    create.add_argument("--namespace", action="append", default=[], help="another one than the user's own; '*' is all")
+    create.add_argument("--read-only", action="store_true", help="the token can only download")
+    namespace_help = "a namespace to allow in addition to the user's own; '*' means all"
+    create.add_argument("--namespace", action="append", default=[], help=namespace_help)
     create.set_defaults(run=create_token)
-    token.add_parser("list", parents=[place], help="all tokens").set_defaults(run=list_tokens)
-    revoke = token.add_parser("revoke", parents=[place], help="end a token")
+    token.add_parser("list", parents=[location], help="list all tokens").set_defaults(run=list_tokens)
+    revoke = token.add_parser("revoke", parents=[location], help="make a token invalid")
     revoke.add_argument("number", type=int, help="its number in the list")
     revoke.set_defaults(run=revoke_token)
 
-    check = commands.add_parser("check", parents=[place], help="verify every reference and every file's contents")
-    check.add_argument("--forget", action="store_true", help="what is damaged or lost, so that it can be sent again")
+    check = commands.add_parser("check", parents=[location], help="verify every reference and every stored file")
+    check.add_argument(
+        "--forget", action="store_true", help="forget damaged and lost files, so that they can be uploaded again"
+    )
     check.set_defaults(run=run_check)
-    collect = commands.add_parser("gc", parents=[place], help="remove what nothing refers to; servers may run")
-    hours = "how long what was uploaded may wait for its commit; 0 only where no server runs (%(default)s)"
-    collect.add_argument("--older-than", type=not_negative, default=24, metavar="HOURS", help=hours)
+    collect = commands.add_parser(
+        "gc", parents=[location], help="remove what nothing refers to, also while servers run"
+    )
+    hours_help = "keep uploads without a commit for this long; use 0 only while no server runs (%(default)s)"
+    collect.add_argument("--older-than", type=non_negative_number, default=24, metavar="HOURS", help=hours_help)
     collect.set_defaults(run=run_collection)
-    backup = commands.add_parser("backup", parents=[place], help="copy the hub to another folder; servers may run")
+    backup = commands.add_parser("backup", parents=[location], help="copy the hub to a folder, also while servers run")
     backup.add_argument(
-        "target", type=Path, metavar="FOLDER", help="a root to serve from; a copy there is brought up to date"
+        "target", type=Path, metavar="FOLDER", help="becomes a hub's folder; an earlier backup in it is updated"
     )
     backup.set_defaults(run=run_backup)
 
-    copied = argparse.ArgumentParser(add_help=False, parents=[place])
-    copied.add_argument("--type", choices=KINDS, default="model", help="(%(default)s)")
-    mirror = commands.add_parser("mirror", parents=[copied], help="copy repositories from another hub")
+    destination = argparse.ArgumentParser(add_help=False, parents=[location])
+    destination.add_argument("--type", choices=KINDS, default="model", help="(%(default)s)")
+    mirror = commands.add_parser("mirror", parents=[destination], help="copy repositories from another hub")
     mirror.add_argument("names", nargs="+", metavar="REPO_ID")
     mirror.add_argument("--from", dest="endpoint", metavar="URL", help="the other hub (HF_ENDPOINT, or the public one)")
-    mirror.add_argument("--token", help="for the other hub (HF_TOKEN)")
+    mirror.add_argument("--token", help="a token of the other hub (HF_TOKEN)")
     mirror.add_argument("--revision", default="main", help="(%(default)s)")
     mirror.set_defaults(run=run_mirror)
-    imported = commands.add_parser("import", parents=[copied], help="make a folder's files a repository's")
+    imported = commands.add_parser("import", parents=[destination], help="make a folder the content of a repository")
     imported.add_argument("folder", type=Path, metavar="FOLDER")
     imported.add_argument("name", metavar="REPO_ID")
-    imported.add_argument("--private", action="store_true", help="where it is new: hide it from others")
-    imported.add_argument("--message", default="", help="of the commit")
+    imported.add_argument("--private", action="store_true", help="if the repository is new, make it private")
+    imported.add_argument("--message", default="", help="the message of the commit")
     imported.set_defaults(run=run_import)
     return parser
 
 
-def positive(text: str) -> float:
+def positive_number(text: str) -> float:
     number = float(text)
     if not number > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+        raise argparse.ArgumentTypeError(f"{text} is not greater than 0")
     return number
 
 
-def not_negative(text: str) -> float:
+def non_negative_number(text: str) -> float:
     number = float(text)
     if not number >= 0:
         raise argparse.ArgumentTypeError(f"{text} is less than 0")
     return number
 
 
-def web_address(text: str) -> str:
+def web_url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
-        raise argparse.ArgumentTypeError(f"{text!r} is no address; it begins with http:// or https://")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a URL; it must begin with http:// or https://")
     return text.rstrip("/")
 
 
@@ -122,7 +131,7 @@ def make_settings(arguments: argparse.Namespace) -> Settings:
 
 
 def open_hub(arguments: argparse.Namespace, *, is_new: bool = False) -> Hub:
-    """The hub of the arguments; only what puts something into it makes a new one."""
+    """Opens the hub that the arguments name. Only with `is_new`, a missing hub is created."""
     settings = make_settings(arguments)
     if not (is_new or settings.database or settings.database_path.exists()):
         raise StorageError(f"there is no hub in {settings.root}; name its folder with --root")
@@ -139,20 +148,20 @@ def run_server(arguments: argparse.Namespace) -> None:
         public_url=arguments.public_url,
         max_file_size=int(arguments.max_file_size * GB),
     )
-    check_listening(arguments.host, arguments.port)
+    check_port(arguments.host, arguments.port)
     app = create_app(Hub(settings))
-    (settings.root / BACKUP_MARK).unlink(missing_ok=True)  # from now on it is a hub of its own
-    address = settings.public_url or f"http://{arguments.host}:{arguments.port}"
-    print(f"the hub is at {address}: set HF_ENDPOINT to that, and HF_TOKEN to a token", flush=True)
+    (settings.root / BACKUP_MARK).unlink(missing_ok=True)  # once served, it is no longer a backup
+    url = settings.public_url or f"http://{arguments.host}:{arguments.port}"
+    print(f"the hub is at {url}: set HF_ENDPOINT to that, and HF_TOKEN to a token", flush=True)
     serve(app, settings, arguments.host, arguments.port, log_level="warning" if arguments.quiet else "info")
 
 
-def check_listening(host: str, port: int) -> None:
-    """Before anything is promised: can it listen there?"""
+def check_port(host: str, port: int) -> None:
+    """Checks that the server can listen at this port, before anything else is started."""
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except (OSError, OverflowError) as error:
-        raise StorageError(f"nothing can listen at port {port} of {host}: {error}; choose others") from error
+        raise StorageError(f"the server cannot listen at port {port} of {host}: {error}; choose another") from error
 
 
 def create_token(arguments: argparse.Namespace) -> None:
@@ -174,42 +183,44 @@ def list_tokens(arguments: argparse.Namespace) -> None:
 
 def revoke_token(arguments: argparse.Namespace) -> int:
     if open_hub(arguments).tokens.revoke(arguments.number):
-        print(f"token {arguments.number} is good for nothing any more")
+        print(f"token {arguments.number} is revoked")
         return 0
-    print(f"muybridge-hub token revoke: there is no token {arguments.number} in use", file=sys.stderr)
+    print(f"muybridge-hub token revoke: there is no valid token {arguments.number}", file=sys.stderr)
     return 1
 
 
 def run_check(arguments: argparse.Namespace) -> int:
     num_problems = 0
     hub = open_hub(arguments)
-    for problem in check(hub, forget=arguments.forget):
+    for problem in find_problems(hub, forget=arguments.forget):
         num_problems += 1
         tqdm.write(problem)
     with hub.database.read() as connection:
-        count = f"{count_all(connection, repositories)} repositories, {count_all(connection, blobs)} files' contents"
-    print(f"{count}: {num_problems} wrong" if num_problems else f"{count}: all is well", file=sys.stderr)
+        count = f"{count_all(connection, repositories)} repositories, {count_all(connection, blobs)} stored files"
+    print(f"{count}: {num_problems or 'no'} problems", file=sys.stderr)
     return 1 if num_problems else 0
 
 
 def run_collection(arguments: argparse.Namespace) -> None:
-    freed = collect_garbage(open_hub(arguments), timedelta(hours=arguments.older_than))
+    removed = collect_garbage(open_hub(arguments), timedelta(hours=arguments.older_than))
     print(
-        f"removed {freed.num_commits} commits, {freed.num_folders} folders, {freed.num_blobs} files' contents and "
-        f"{freed.num_leftovers} leftovers of uploads: {freed.num_bytes / 1e6:,.1f} MB"
+        f"removed {removed.num_commits} commits, {removed.num_folders} folders, {removed.num_blobs} stored files and "
+        f"{removed.num_leftovers} unfinished uploads: {removed.num_bytes / 1e6:,.1f} MB"
     )
 
 
 def run_backup(arguments: argparse.Namespace) -> None:
     num_new, num_files = back_up(open_hub(arguments), arguments.target)
-    print(f"{arguments.target} holds the database and {num_files} files' contents, {num_new} of them new")
+    print(f"{arguments.target} holds the database and {num_files} stored files, {num_new} of them new")
 
 
 def run_mirror(arguments: argparse.Namespace) -> int:
     hub, num_failed = open_hub(arguments, is_new=True), 0
     for name in [parse_repo_name(arguments.type, text) for text in arguments.names]:
         try:
-            commit = mirror(hub, name, endpoint=arguments.endpoint, token=arguments.token, revision=arguments.revision)
+            commit = mirror_repository(
+                hub, name, endpoint=arguments.endpoint, token=arguments.token, revision=arguments.revision
+            )
             print(f"{name} is at {commit.oid}")
         except HubError as error:
             print(f"muybridge-hub mirror: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What the server remembers besides the contents of files: the tables, and how they are read and written."""
+"""The database: everything but the content of files. Defines the tables and their transactions."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -32,13 +32,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
-VERSION = "1"
-PART = 500
-LOCK_FOR_TABLES = 0x6D757962  # any number, as long as all servers have the same
+SCHEMA_VERSION = "1"
+MAX_VALUES = 500  # in one statement
+TABLES_LOCK_ID = 0x6D757962  # an arbitrary number, the same for all servers
 
 
-class Moment(TypeDecorator[datetime]):
-    """A time in UTC, also where the database forgets zones."""
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time in UTC, even if the database stores no time zones."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -52,7 +52,7 @@ class Moment(TypeDecorator[datetime]):
 
 metadata = MetaData()
 
-# A secret for signatures, shared by all servers of one database, and the version of these tables.
+# The secret for signatures, shared by all servers of one database, and the version of these tables.
 properties = Table("properties", metadata, Column("name", String(50), primary_key=True), Column("value", Text))
 
 tokens = Table(
@@ -62,10 +62,10 @@ tokens = Table(
     Column("digest", String(64), unique=True, nullable=False),  # the token itself is shown once and kept nowhere
     Column("user", String(96), nullable=False),
     Column("can_write", Boolean, nullable=False),
-    Column("namespaces", JSON, nullable=False),  # besides the user's own; "*" is all
-    Column("created_at", Moment, nullable=False),
-    Column("revoked_at", Moment),
-    sqlite_autoincrement=True,  # a number is never given twice: signed addresses name it
+    Column("namespaces", JSON, nullable=False),  # in addition to the user's own; "*" means all
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    sqlite_autoincrement=True,  # ids are never reused, because signed URLs contain them
 )
 
 repositories = Table(
@@ -75,12 +75,12 @@ repositories = Table(
     Column("kind", String(10), nullable=False),
     Column("namespace", String(96), nullable=False),
     Column("name", String(96), nullable=False),
-    Column("search_text", String(200), nullable=False),  # namespace/name in small letters
+    Column("search_text", String(200), nullable=False),  # namespace/name in lower case
     Column("private", Boolean, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("updated_at", Moment, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
     Column("downloads", Integer, nullable=False, default=0),
-    # What the newest commit of `main` says of itself; `described` is the commit that these were read from.
+    # Read from the files of the newest commit of `main`. `described` is the commit that the values were read from.
     Column("described", String(40)),
     Column("pipeline_tag", String(100)),
     Column("library", String(100)),
@@ -91,9 +91,9 @@ repositories = Table(
     Index("by_update", "kind", "updated_at", "id"),
     Index("by_creation", "kind", "created_at", "id"),
     Index("by_downloads", "kind", "downloads", "id"),
-    # Enough to count what lists are filtered by without reading the rows, which hold whole cards.
+    # Covers the counting of filter values, so that it need not read the rows, which are large: they hold cards.
     Index("by_facets", "kind", "private", "namespace", "pipeline_tag", "architecture", "licence", "search_text"),
-    sqlite_autoincrement=True,  # a number is never given twice: signed addresses name it
+    sqlite_autoincrement=True,  # ids are never reused, because signed URLs contain them
 )
 
 repository_tags = Table(
@@ -123,35 +123,35 @@ commits = Table(
     Column("title", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("author", String(96), nullable=False),
-    Column("created_at", Moment, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
 )
 
-# Folders: named by the sha256 of their entries, so that a commit writes only those that it changes.
+# Folders, by the sha256 of their entries: a commit stores only the folders that it changes.
 trees = Table(
     "trees",
     metadata,
     Column("key", String(64), primary_key=True),
     Column("entries", Text, nullable=False),
-    Column("touched_at", Moment, nullable=False),
+    Column("touched_at", UtcDateTime, nullable=False),
 )
 
-# Contents that are there whole and verified; `place` is where in the storage.
+# The content of files, complete and verified in the storage. `place` is its name in the storage.
 blobs = Table(
     "blobs",
     metadata,
     Column("sha256", String(64), primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("place", String(100), nullable=False),
-    Column("touched_at", Moment, nullable=False, index=True),
+    Column("touched_at", UtcDateTime, nullable=False, index=True),
 )
 
-# Which repository was given which contents: whoever only knows a hash does not get what it stands for.
+# Which repository owns which blobs. Without this, anyone who knows a hash could read the blob.
 repository_blobs = Table(
     "repository_blobs",
     metadata,
     Column("repository", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
     Column("sha256", String(64), primary_key=True),
-    Column("awaited_at", Moment),  # since when a commit that refers to them is expected; none where there was one
+    Column("awaited_at", UtcDateTime),  # when it was uploaded, if no commit has used it yet
     Index("by_blob", "sha256", "repository"),
 )
 
@@ -160,15 +160,15 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def in_parts(values: Iterable[str]) -> Iterator[list[str]]:
-    """In order, as many at a time as a database takes in one statement."""
+def split_into_batches(values: Iterable[str]) -> Iterator[list[str]]:
+    """Yields the distinct values in sorted batches, each small enough for one SQL statement."""
     ordered = sorted(set(values))
-    for start in range(0, len(ordered), PART):
-        yield ordered[start : start + PART]
+    for start in range(0, len(ordered), MAX_VALUES):
+        yield ordered[start : start + MAX_VALUES]
 
 
-def clock(connection: Connection) -> Any:
-    """The time for comparisons between servers: that of the database, where it serves several machines."""
+def get_database_time(connection: Connection) -> Any:
+    """The time for comparisons between servers: that of the database, because clocks of machines differ."""
     return now() if connection.dialect.name == "sqlite" else func.clock_timestamp()
 
 
@@ -177,13 +177,13 @@ class DatabaseError(ValueError):
 
 
 class Database:
-    """Transactions over the tables. `read` sees one state; `write` is whole or not at all, one after another."""
+    """Opens transactions. One for reading sees a single state; one for writing happens completely or not at all."""
 
     def __init__(self, url: str) -> None:
         try:
             self.engine = make_engine(url)
             self.is_sqlite = self.engine.dialect.name == "sqlite"
-            # SQLite lets one writer in and makes the others poll; in one process they queue up instead.
+            # SQLite admits one writer and makes the others poll. Within this process, they wait for this lock instead.
             self._writing = threading.Lock()
             self.create_tables()
         except (ArgumentError, DBAPIError, ModuleNotFoundError) as error:
@@ -192,10 +192,10 @@ class Database:
         self.check_version()
 
     def create_tables(self) -> None:
-        """Where there are none; servers that start at the same moment wait for each other."""
+        """Creates missing tables. Servers that start at the same time wait for each other."""
         with self.write() as connection:
             if not self.is_sqlite:
-                connection.execute(select(func.pg_advisory_xact_lock(LOCK_FOR_TABLES)))
+                connection.execute(select(func.pg_advisory_xact_lock(TABLES_LOCK_ID)))
             metadata.create_all(connection)
 
     @contextmanager
@@ -216,8 +216,11 @@ class Database:
             with connection.begin():
                 yield connection
 
-    def quiet_moment(self) -> datetime:
-        """A moment at which no change was under way: each was either seen by whoever reads now, or touches later."""
+    def get_quiet_moment(self) -> datetime:
+        """Returns a time at which no write was in progress.
+
+        A transaction that reads after this call sees every earlier write; every later write touches its rows later.
+        """
         with self.write() as connection:
             if self.is_sqlite:
                 return now()
@@ -226,12 +229,14 @@ class Database:
             return moment
 
     def check_version(self) -> None:
-        version = self.get_property("version", VERSION)
-        if version != VERSION:
-            raise DatabaseError(f"the database has tables of version {version}; this server knows version {VERSION}")
+        version = self.get_property("version", SCHEMA_VERSION)
+        if version != SCHEMA_VERSION:
+            raise DatabaseError(
+                f"the database has tables of version {version}; this server knows version {SCHEMA_VERSION}"
+            )
 
     def get_property(self, name: str, default: str) -> str:
-        """The value of a property; the first server to ask settles it."""
+        """Returns the value of a property. If it has none, stores the default first."""
         query = select(properties.c.value).where(properties.c.name == name)
         with self.read() as connection:
             value = connection.scalar(query)
@@ -241,7 +246,7 @@ class Database:
             with self.write() as connection:
                 connection.execute(insert(properties).values(name=name, value=default))
         except IntegrityError:
-            pass  # another server was quicker
+            pass  # another server stored it first
         with self.read() as connection:
             return str(connection.scalar(query))
 
@@ -258,7 +263,7 @@ def make_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # transactions begin below, not by sqlite3's own rules
+        connection.isolation_level = None  # transactions begin in `begin` below, and not when sqlite3 decides
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
             connection.execute(f"PRAGMA {pragma}")
 

@@ -1,8 +1,8 @@
-"""What a request can do wrong: each error has the status and the code by which clients know it."""
+"""The errors of requests, each with the HTTP status and the error code that clients expect."""
 
 
 class HubError(Exception):
-    """An answer other than the one wished for; the message is what the client shows."""
+    """A request that fails. Clients show the message to their users."""
 
     status = 400
     code: str | None = None
@@ -31,7 +31,7 @@ class NotFound(HubError):
 
 
 class RepositoryNotFound(NotFound):
-    """There is none of this name, or the one who asks may not know of it."""
+    """No repository has this name, or the viewer may not know that one has."""
 
     code = "RepoNotFound"
 
@@ -49,7 +49,7 @@ class Conflict(HubError):
 
 
 class ParentChanged(HubError):
-    """A commit was made onto a parent that is not the newest any more."""
+    """A commit named a parent that is no longer the newest commit of the branch."""
 
     status = 412
 
@@ -59,10 +59,10 @@ class TooLarge(HubError):
 
 
 class NotOffered(HubError):
-    """A part of the Hub that this server leaves out."""
+    """The request is for a feature of the Hugging Face Hub that this server does not have."""
 
     status = 501
 
 
 class Damaged(Exception):
-    """Something stored is not what it was: for `check`, and for a 500 that names it in the log."""
+    """Something in the storage or the database is damaged or lost. `check` lists it; a request answers 500."""

@@ -1,4 +1,4 @@
-"""What a repository says of itself: its card, its config and its weights' headers, read for lists and searches."""
+"""Reads facts about a repository from its card, its config and its weight headers, for lists and searches."""
 
 import json
 import math
@@ -12,15 +12,15 @@ import yaml
 
 from muybridge_hub.names import Kind
 
-MAX_CARD = 1 << 20
-MAX_FRONT_MATTER = 50_000
-MAX_HEADER = 10 << 20
+MAX_CARD_SIZE = 1 << 20
+MAX_FRONT_MATTER = 50_000  # characters
+MAX_HEADER_SIZE = 10 << 20
 MAX_WEIGHT_FILES = 200
 MAX_TAGS = 200
-MAX_COUNT, MAX_SIDES, MAX_DTYPES = 2**53, 16, 20
+MAX_COUNT, MAX_DIMENSIONS, MAX_DTYPES = 2**53, 16, 20
 FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
-# What a model is for, by the class that its config names.
+# The task of a model, by the ending of the class name in its config.
 TASKS = {
     "VideoClassification": "video-classification",
     "ImageClassification": "image-classification",
@@ -30,7 +30,7 @@ TASKS = {
 
 
 class Facts(NamedTuple):
-    """Of a commit; empty where it says nothing."""
+    """The facts about a commit. What its files do not say is empty or None."""
 
     card: dict[str, Any]
     tags: list[str]
@@ -42,27 +42,27 @@ class Facts(NamedTuple):
     safetensors: dict[str, Any] | None
 
 
-# The size of a file, and its bytes [start, end).
+# Reads the bytes [start, end) of a file of the commit: `read(path, start, end)`.
 Read = Callable[[str, int, int], bytes]
 
 
-def describe(kind: Kind, sizes: Mapping[str, int], read: Read) -> Facts:
-    """Of files by their sizes. What cannot be understood counts as not said: it is the author's to mend."""
+def read_facts(kind: Kind, sizes: Mapping[str, int], read: Read) -> Facts:
+    """Reads the facts about a commit, given the sizes of its files by path. What cannot be parsed is ignored."""
     card = {}
-    if 0 < sizes.get("README.md", 0) <= MAX_CARD:
+    if 0 < sizes.get("README.md", 0) <= MAX_CARD_SIZE:
         card = parse_card(read("README.md", 0, sizes["README.md"]).decode("utf-8", "replace"))[0]
     config = read_config(sizes, read) if kind == "model" else {}
     safetensors = count_parameters(sizes, read) if kind == "model" else None
-    architecture = as_text(config.get("model_type"))
-    library = as_text(card.get("library_name")) or ("transformers" if architecture else None)
-    pipeline_tag = as_text(card.get("pipeline_tag")) or find_task(config)
-    licence = as_text(card.get("license"))
+    architecture = get_text(config.get("model_type"))
+    library = get_text(card.get("library_name")) or ("transformers" if architecture else None)
+    pipeline_tag = get_text(card.get("pipeline_tag")) or find_task(config)
+    licence = get_text(card.get("license"))
     tags = collect_tags(card, [library, architecture, pipeline_tag], has_weights=safetensors is not None)
     return Facts(card, tags, pipeline_tag, library, architecture, licence, config, safetensors)
 
 
 class PlainLoader(yaml.SafeLoader):
-    """YAML without aliases, with which a page of text can stand for gigabytes."""
+    """Loads YAML without aliases: with them, a short text can expand to gigabytes."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -71,35 +71,35 @@ class PlainLoader(yaml.SafeLoader):
 
 
 def parse_card(text: str) -> tuple[dict[str, Any], str]:
-    """The front matter of a card, and the rest."""
+    """Splits a card into its front matter, parsed, and the text after it."""
     match = FRONT_MATTER.match(text)
     if not match or len(match[1]) > MAX_FRONT_MATTER:
         return {}, text
     rest = text[match.end() :]
     try:
-        values = clean(load_yaml(match[1]))
+        values = make_storable(load_yaml(match[1]))
     except yaml.YAMLError:
         return {}, rest
     return (values if isinstance(values, dict) else {}), rest
 
 
 def load_yaml(text: str) -> Any:
-    """What a front matter holds; YAMLError for whatever it cannot be."""
+    """Parses the front matter of a card. Raises YAMLError, whatever is wrong with it."""
     try:
         return yaml.load(text, Loader=PlainLoader)
     except yaml.YAMLError:
         raise
-    except Exception as error:  # the loader stumbles over `!!bool foo` with errors of all kinds
+    except Exception as error:  # on text such as `!!bool foo` the loader raises other errors
         raise yaml.YAMLError(f"a value cannot be read: {error!r}") from error
 
 
 def find_card_problems(text: str) -> list[str]:
-    """Why the front matter of a card cannot be used."""
+    """Lists the reasons why the front matter of a card cannot be used."""
     match = FRONT_MATTER.match(text)
     if not match:
         return []
     if len(match[1]) > MAX_FRONT_MATTER:
-        return [f"the front matter has {len(match[1])} letters; up to {MAX_FRONT_MATTER} are read"]
+        return [f"the front matter has {len(match[1])} characters; up to {MAX_FRONT_MATTER} are allowed"]
     try:
         values = load_yaml(match[1])
     except yaml.YAMLError as error:
@@ -107,40 +107,40 @@ def find_card_problems(text: str) -> list[str]:
     return [] if isinstance(values, dict | None) else ["the front matter must be a list of `name: value`"]
 
 
-def clean(value: Any, depth: int = 0) -> Any:
-    """As JSON can hold it, and every database."""
+def make_storable(value: Any, depth: int = 0) -> Any:
+    """Converts a value to one that JSON and every database can store. What cannot be stored becomes None."""
     if depth > 20:
         return None
     if isinstance(value, dict):
-        return {as_plain(str(name)): clean(item, depth + 1) for name, item in value.items()}
+        return {remove_bad_characters(str(name)): make_storable(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list | tuple | set):
-        return [clean(item, depth + 1) for item in value]
+        return [make_storable(item, depth + 1) for item in value]
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if abs(value) < 2**53 else None  # which JavaScript and every database can hold
+        return value if abs(value) < 2**53 else None  # larger ones lose digits in JavaScript
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return as_plain(str(value))
+    return remove_bad_characters(str(value))
 
 
-def as_plain(text: str) -> str:
+def remove_bad_characters(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
-def as_text(value: Any) -> str | None:
+def get_text(value: Any) -> str | None:
     return value[:100] if isinstance(value, str) and value else None
 
 
 def read_config(sizes: Mapping[str, int], read: Read) -> dict[str, Any]:
-    if not 0 < sizes.get("config.json", 0) <= MAX_CARD:
+    if not 0 < sizes.get("config.json", 0) <= MAX_CARD_SIZE:
         return {}
     try:
         config = json.loads(read("config.json", 0, sizes["config.json"]))
     except (ValueError, RecursionError):
         return {}
     wanted = ("model_type", "architectures")
-    return clean({name: config[name] for name in wanted if name in config}) if isinstance(config, dict) else {}
+    return make_storable({name: config[name] for name in wanted if name in config}) if isinstance(config, dict) else {}
 
 
 def find_task(config: Mapping[str, Any]) -> str | None:
@@ -166,31 +166,31 @@ def collect_tags(card: Mapping[str, Any], named: list[str | None], *, has_weight
 
 
 def count_parameters(sizes: Mapping[str, int], read: Read) -> dict[str, Any] | None:
-    """How many numbers of each type the weights hold, by the headers of the files."""
+    """Counts the parameters of the weights for each dtype, by the headers of the safetensors files."""
     names = [name for name in sizes if name.endswith(".safetensors") and "/" not in name][:MAX_WEIGHT_FILES]
     counts: Counter[str] = Counter()
     for name in names:
-        for tensor, facts in (read_header(name, sizes[name], read) or {}).items():
-            if tensor != "__metadata__" and isinstance(facts, dict):
-                counts[as_plain(str(facts.get("dtype")))[:20]] += count_numbers(facts.get("shape"))
-    named = {dtype: min(count, MAX_COUNT) for dtype, count in counts.most_common(MAX_DTYPES)}
-    return {"parameters": named, "total": min(sum(named.values()), MAX_COUNT)} if named else None
+        for tensor_name, tensor in (read_weight_header(name, sizes[name], read) or {}).items():
+            if tensor_name != "__metadata__" and isinstance(tensor, dict):
+                counts[remove_bad_characters(str(tensor.get("dtype")))[:20]] += count_elements(tensor.get("shape"))
+    by_dtype = {dtype: min(count, MAX_COUNT) for dtype, count in counts.most_common(MAX_DTYPES)}
+    return {"parameters": by_dtype, "total": min(sum(by_dtype.values()), MAX_COUNT)} if by_dtype else None
 
 
-def count_numbers(shape: Any) -> int:
-    """Of a tensor; none where the shape is no shape of one."""
-    is_shape = isinstance(shape, list) and len(shape) <= MAX_SIDES
+def count_elements(shape: Any) -> int:
+    """The number of elements of a tensor of this shape; 0 if the shape is not valid."""
+    is_shape = isinstance(shape, list) and len(shape) <= MAX_DIMENSIONS
     if not is_shape or not all(isinstance(side, int) and 0 <= side < MAX_COUNT for side in shape):
         return 0
     return math.prod(shape)
 
 
-def read_header(name: str, size: int, read: Read) -> dict[str, Any] | None:
-    """The header of a file of safetensors; None where there is none."""
+def read_weight_header(name: str, size: int, read: Read) -> dict[str, Any] | None:
+    """Reads the header of a safetensors file; None if it has no valid header."""
     if size < 8:
         return None
     (length,) = struct.unpack("<Q", read(name, 0, 8))
-    if length > min(MAX_HEADER, size - 8):
+    if length > min(MAX_HEADER_SIZE, size - 8):
         return None
     try:
         header = json.loads(read(name, 8, 8 + length))

@@ -1,4 +1,4 @@
-"""The names that git gives to contents, so that what a clone would say of a repository and what we say are the same."""
+"""Computes the hashes that git gives to files, folders and commits, so that ours equal those of a git clone."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,14 +17,14 @@ def hash_file(content: bytes) -> str:
     return hash_object("blob", content)
 
 
-def lfs_pointer(sha256: str, size: int) -> bytes:
-    """The text that stands for a large file in git itself."""
+def make_lfs_pointer(sha256: str, size: int) -> bytes:
+    """The content of the small file that git stores in place of a large one."""
     assert SHA256.fullmatch(sha256)
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
 
 
 def hash_tree(entries: Iterable[tuple[str, bool, str]]) -> str:
-    """Of a folder's entries: name, whether it is a folder, its hash."""
+    """Hashes a folder. Each entry is a name, whether it is a folder, and its hash."""
     lines = []
     for name, is_folder, oid in sorted(entries, key=lambda entry: (entry[0] + "/" if entry[1] else entry[0]).encode()):
         mode = FOLDER_MODE if is_folder else FILE_MODE
@@ -33,6 +33,7 @@ def hash_tree(entries: Iterable[tuple[str, bool, str]]) -> str:
 
 
 def hash_commit(tree: str, parents: Iterable[str], author: str, date: datetime, message: str) -> str:
-    who = f"{author} <{author}@hub> {int(date.timestamp())} +0000"
-    head = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {who}", f"committer {who}"]
-    return hash_object("commit", ("\n".join(head) + "\n\n" + message).encode())
+    signature = f"{author} <{author}@hub> {int(date.timestamp())} +0000"
+    parent_lines = [f"parent {parent}" for parent in parents]
+    header = [f"tree {tree}", *parent_lines, f"author {signature}", f"committer {signature}"]
+    return hash_object("commit", ("\n".join(header) + "\n\n" + message).encode())

@@ -1,8 +1,8 @@
-"""Which files are large: known by their sha256, sent on their own, and to git only a pointer."""
+"""Decides which files are large. A large file is uploaded outside the commit (LFS), and git knows it by a pointer."""
 
-SAMPLE = 512
+SAMPLE_SIZE = 512  # bytes at the beginning of a file by which it is judged
 
-# Files of these kinds count as large however small they are: their hash is what people compare.
+# Files with these endings count as large whatever their size, because people compare their sha256.
 LARGE_ENDINGS = (
     *(".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".keras", ".onnx", ".npy", ".npz", ".parquet", ".arrow"),
     *(".zip", ".tar", ".gz", ".zst", ".7z", ".mp4", ".avi", ".mkv", ".webm", ".mov", ".wav", ".mp3", ".flac"),
@@ -10,5 +10,5 @@ LARGE_ENDINGS = (
 
 
 def is_large_file(path: str, size: int, sample: bytes, large_from: int) -> bool:
-    """By its name, its size, and whether its beginning is that of a text."""
+    """Decides by the name, the size, and by whether the beginning of the file (`sample`) looks like text."""
     return size >= large_from or b"\0" in sample or path.lower().endswith(LARGE_ENDINGS)

@@ -1,4 +1,4 @@
-"""Lists of repositories: filtered, sorted, and page after page."""
+"""Lists of repositories: filtered, sorted, in pages."""
 
 import base64
 import json
@@ -9,15 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, and_, func, or_, select
 
-from muybridge_hub.access import Viewer, is_readable
+from muybridge_hub.access import Viewer, build_read_filter
 from muybridge_hub.database import refs, repositories, repository_tags
 from muybridge_hub.errors import BadRequest
 from muybridge_hub.names import Kind
-from muybridge_hub.repositories import IS_HEAD
+from muybridge_hub.repositories import IS_MAIN_BRANCH
 
-MAX_PAGE, MAX_WORDS = 1000, 20
+MAX_PAGE_SIZE, MAX_WORDS = 1000, 20
 
-# By the Hub's words. Nobody likes anything here, and what is new is what people come for.
+# The orders of the Hugging Face Hub. This hub knows no likes and no trends, so these sort by downloads and by time.
 SORTS = {
     "lastModified": repositories.c.updated_at,
     "trendingScore": repositories.c.updated_at,
@@ -26,7 +26,7 @@ SORTS = {
     "likes": repositories.c.downloads,
 }
 
-# What the page counts, and lets one choose from.
+# The filters that a page offers, each with its most frequent values.
 FACETS = {
     "task": repositories.c.pipeline_tag,
     "architecture": repositories.c.architecture,
@@ -53,7 +53,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Query:
-    """What is wanted; every condition must hold."""
+    """Which repositories to list, and in which order. A repository must meet every condition."""
 
     kind: Kind = "model"
     search: str | None = None
@@ -68,13 +68,13 @@ class Query:
 
 
 def list_repositories(connection: Connection, viewer: Viewer, query: Query) -> tuple[Sequence[Row[Any]], str | None]:
-    """A page of repositories, and where the next page begins, if there is one."""
+    """Returns a page of repositories, and a cursor for the next page, or None if this is the last."""
     if query.sort not in SORTS:
         raise BadRequest(f"sort is {query.sort!r}; it must be one of {', '.join(SORTS)}")
     if max(len((query.search or "").split()), len(query.tags)) > MAX_WORDS:
         raise BadRequest(f"a search has up to {MAX_WORDS} words and as many tags")
-    limit, column = max(1, min(query.limit, MAX_PAGE)), SORTS[query.sort]
-    statement = with_head().where(conditions(viewer, query))
+    limit, column = max(1, min(query.limit, MAX_PAGE_SIZE)), SORTS[query.sort]
+    statement = select_repositories().where(build_filter(viewer, query))
     if query.cursor:
         after, last = parse_cursor(query.cursor, is_time=query.sort not in ("downloads", "likes"))
         statement = statement.where(or_(column < after, and_(column == after, repositories.c.id < last)))
@@ -86,27 +86,30 @@ def list_repositories(connection: Connection, viewer: Viewer, query: Query) -> t
     return rows[:limit], make_cursor(last_row._mapping[column.key], last_row.id)
 
 
-def with_head() -> Select[Any]:
-    """Repositories with the newest commit of `main`."""
-    return select(*COLUMNS).join(refs, IS_HEAD)
+def select_repositories() -> Select[Any]:
+    """A query of all repositories, each with the newest commit of `main`."""
+    return select(*COLUMNS).join(refs, IS_MAIN_BRANCH)
 
 
-def conditions(viewer: Viewer, query: Query) -> Any:
-    wanted = [repositories.c.kind == query.kind, is_readable(viewer)]
+def build_filter(viewer: Viewer, query: Query) -> Any:
+    """An SQL condition: the viewer may read the repository, and the query matches it."""
+    conditions = [repositories.c.kind == query.kind, build_read_filter(viewer)]
     if query.search:
-        wanted += [repositories.c.search_text.contains(word.lower(), autoescape=True) for word in query.search.split()]
+        conditions += [
+            repositories.c.search_text.contains(word.lower(), autoescape=True) for word in query.search.split()
+        ]
     if query.author:
-        wanted.append(repositories.c.namespace == query.author)
+        conditions.append(repositories.c.namespace == query.author)
     exact = {"pipeline_tag": query.pipeline_tag, "architecture": query.architecture, "licence": query.licence}
-    wanted += [repositories.c[name] == value for name, value in exact.items() if value]
+    conditions += [repositories.c[name] == value for name, value in exact.items() if value]
     for tag in query.tags:
         has_tag = select(repository_tags.c.repository).where(repository_tags.c.tag == tag)
-        wanted.append(repositories.c.id.in_(has_tag))
-    return and_(*wanted)
+        conditions.append(repositories.c.id.in_(has_tag))
+    return and_(*conditions)
 
 
 def count_repositories(connection: Connection, viewer: Viewer, query: Query) -> int:
-    counting = select(func.count()).select_from(repositories).where(conditions(viewer, query))
+    counting = select(func.count()).select_from(repositories).where(build_filter(viewer, query))
     return connection.scalar(counting) or 0
 
 
@@ -115,16 +118,16 @@ def count_all(connection: Connection, table: Table) -> int:
 
 
 def count_facets(connection: Connection, viewer: Viewer, query: Query) -> dict[str, list[tuple[str, int]]]:
-    """For each facet its most frequent values among what the query finds, and how often they are."""
-    is_wanted, facets = conditions(viewer, query), {}
+    """For each facet, the most frequent values among the repositories that the query matches, with their counts."""
+    is_matched, facets = build_filter(viewer, query), {}
     for name, column in FACETS.items():
-        counting = select(column, func.count()).where(is_wanted, column.is_not(None)).group_by(column)
+        counting = select(column, func.count()).where(is_matched, column.is_not(None)).group_by(column)
         facets[name] = [
             (row[0], row[1]) for row in connection.execute(counting.order_by(func.count().desc()).limit(20))
         ]
     tag = repository_tags.c.tag
     counting = select(tag, func.count()).join(repositories, repositories.c.id == repository_tags.c.repository)
-    counting = counting.where(is_wanted, tag.startswith("dataset:")).group_by(tag).order_by(func.count().desc())
+    counting = counting.where(is_matched, tag.startswith("dataset:")).group_by(tag).order_by(func.count().desc())
     facets["data set"] = [(row[0].removeprefix("dataset:"), row[1]) for row in connection.execute(counting.limit(20))]
     return facets
 
@@ -139,9 +142,7 @@ def parse_cursor(text: str, *, is_time: bool) -> tuple[Any, int]:
         value, last = json.loads(base64.urlsafe_b64decode(text))
         after = datetime.fromisoformat(value).astimezone(UTC) if is_time else int(value)
         if not isinstance(last, int) or max(abs(last), abs(after) if isinstance(after, int) else 0) >= 2**31:
-            raise ValueError("no number that could be meant")
+            raise ValueError("a number in it is out of range")
         return after, last
     except (ValueError, TypeError, OverflowError) as error:
-        raise BadRequest(
-            f"the cursor is {text[:100]!r}; take the address of the next page from the Link header"
-        ) from error
+        raise BadRequest(f"the cursor is {text[:100]!r}; use the URL of the next page from the Link header") from error

@@ -1,4 +1,4 @@
-"""Which names are taken: of repositories, of revisions, of the files in them."""
+"""Checks the names of repositories, revisions and files."""
 
 import re
 from typing import Literal, NamedTuple, cast
@@ -8,8 +8,8 @@ from muybridge_hub.errors import BadRequest
 Kind = Literal["model", "dataset", "space"]
 KINDS: tuple[Kind, ...] = ("model", "dataset", "space")
 
-# Where the pages and the files of a kind lie: models at the top.
-PREFIXES: dict[Kind, str] = {"model": "", "dataset": "datasets/", "space": "spaces/"}
+# How the URLs of the pages and files of each kind begin.
+URL_PREFIXES: dict[Kind, str] = {"model": "", "dataset": "datasets/", "space": "spaces/"}
 
 MAX_PATH_LENGTH, MAX_DEPTH = 1000, 50
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -17,14 +17,14 @@ REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@#-]{0,249}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
-# First segments of addresses that mean something else.
-RESERVED = frozenset(
+# These cannot be namespaces, because other URLs of the site begin with them.
+RESERVED_NAMESPACES = frozenset(
     {"api", "datasets", "models", "spaces", "static", "lfs", "login", "logout", "new", "settings", "kernels", "health"}
 )
 
 
 class RepoName(NamedTuple):
-    """The name of a repository: what kind it is, whose, and what it is called."""
+    """The full name of a repository: its kind, its namespace and its name."""
 
     kind: Kind
     namespace: str
@@ -35,9 +35,9 @@ class RepoName(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
     @property
-    def address(self) -> str:
-        """Its page, from the top of the site, without the first slash."""
-        return PREFIXES[self.kind] + self.id
+    def url_path(self) -> str:
+        """The path of its page on this site, without the first slash."""
+        return URL_PREFIXES[self.kind] + self.id
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"
@@ -59,8 +59,8 @@ def parse_repo_name(kind: Kind, text: str) -> RepoName:
 
 
 def check_namespace(text: str) -> str:
-    if text.lower() in RESERVED:
-        raise BadRequest(f"the namespace is {text!r}; that is the beginning of other addresses of the site")
+    if text.lower() in RESERVED_NAMESPACES:
+        raise BadRequest(f"the namespace is {text!r}; that name is reserved for other pages of the site")
     return check_name(text)
 
 
@@ -87,14 +87,14 @@ def check_revision_name(text: str) -> str:
 
 
 def check_path(text: str) -> str:
-    """The path of a file in a repository: relative, plain, and the same on every machine."""
+    """The path of a file in a repository: relative, without special names, and valid on every machine."""
     parts = text.split("/")
     has_bad_part = any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
     has_bad_character = any(ord(letter) < 32 or letter in "\\\x7f" or 0xD800 <= ord(letter) < 0xE000 for letter in text)
     if has_bad_part or has_bad_character or len(text) > MAX_PATH_LENGTH or len(parts) > MAX_DEPTH:
         raise BadRequest(
-            f"the path is {text[:100]!r}; paths are relative, up to {MAX_PATH_LENGTH} letters and {MAX_DEPTH} folders "
-            f"deep, without '.', '..', '.git', backslashes and control characters"
+            f"the path is {text[:100]!r}; paths are relative, up to {MAX_PATH_LENGTH} characters long and "
+            f"{MAX_DEPTH} folders deep, without '.', '..', '.git', backslashes and control characters"
         )
     return text
 

@@ -1,4 +1,4 @@
-"""Repositories: made, moved, deleted; their branches, tags and commits. A change is one transaction."""
+"""Creates, moves and deletes repositories, branches, tags and commits. Each change is one transaction."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from muybridge_hub import git
 from muybridge_hub.access import Viewer
-from muybridge_hub.contents import Blob, Contents, insert_into
+from muybridge_hub.blob_store import Blob, BlobStore, make_insert
 from muybridge_hub.database import Database, commits, now, refs, repositories, repository_tags
 from muybridge_hub.errors import (
     BadRequest,
@@ -21,14 +21,14 @@ from muybridge_hub.errors import (
     RepositoryNotFound,
     RevisionNotFound,
 )
-from muybridge_hub.facts import describe
+from muybridge_hub.facts import read_facts
 from muybridge_hub.names import COMMIT, RepoName, check_path, check_revision_name
-from muybridge_hub.trees import EMPTY, Entry, Folder, Trees
+from muybridge_hub.trees import EMPTY_FOLDER, Entry, FolderEditor, TreeReader
 
 logger = logging.getLogger("muybridge_hub")
 
-MAIN = "main"
-MAX_MESSAGE = 65_536
+MAIN_BRANCH = "main"
+MAX_MESSAGE_LENGTH = 65_536
 
 
 class Repository(NamedTuple):
@@ -38,9 +38,9 @@ class Repository(NamedTuple):
 
 
 class Commit(NamedTuple):
-    oid: str
+    oid: str  # the hash that git gives to the commit
     parent: str | None
-    tree: str
+    tree: str  # the key of the root folder
     title: str
     message: str
     author: str
@@ -49,8 +49,8 @@ class Commit(NamedTuple):
 
 COMMIT_COLUMNS = tuple(commits.c[name] for name in Commit._fields)
 
-# Asked at every request: SQLAlchemy takes longer to put such a statement together than SQLite to answer it.
-FIND = select(repositories.c.id, repositories.c.private).where(
+# Built once, because every request needs them: SQLAlchemy takes longer to build them than SQLite to answer them.
+FIND_REPOSITORY = select(repositories.c.id, repositories.c.private).where(
     repositories.c.kind == bindparam("kind"),
     repositories.c.namespace == bindparam("namespace"),
     repositories.c.name == bindparam("name"),
@@ -65,63 +65,70 @@ FIND_COMMIT = select(*COMMIT_COLUMNS).where(
 
 @dataclass(frozen=True)
 class Add:
-    """A file comes, or takes the place of another. Its contents arrived before."""
+    """An operation of a commit: adds a file or replaces one. Its content was uploaded before."""
 
     path: str
     sha256: str
-    size: int | None = None  # as announced; None where it was not
-    oid: str | None = None  # what git calls it; None for a large file, which git knows by a pointer
+    size: int | None = None  # as the client announced it; None if it did not
+    oid: str | None = None  # the git hash; None for a large file, for which git hashes a pointer
 
 
 @dataclass(frozen=True)
 class Delete:
+    """An operation of a commit: deletes a file or a folder."""
+
     path: str
     is_folder: bool = False
 
 
-# Of a repository, the newest commit of `main`.
-IS_HEAD = (refs.c.repository == repositories.c.id) & (refs.c.kind == "branch") & (refs.c.name == MAIN)
+# An SQL condition that joins repositories with their branch `main`.
+IS_MAIN_BRANCH = (refs.c.repository == repositories.c.id) & (refs.c.kind == "branch") & (refs.c.name == MAIN_BRANCH)
 
 
-class Repositories:
-    def __init__(self, database: Database, contents: Contents) -> None:
-        self.database, self.contents, self.trees = database, contents, Trees()
+class RepositoryStore:
+    """Finds and changes repositories. Methods with a `viewer` check what the viewer may do."""
 
-    # Which there are
+    def __init__(self, database: Database, contents: BlobStore) -> None:
+        self.database, self.blob_store, self.trees = database, contents, TreeReader()
+
+    # Repositories
 
     def find(self, connection: Connection, viewer: Viewer, name: RepoName) -> Repository:
-        """The repository, unless there is none, or none that the viewer may know of: both look alike."""
-        row = connection.execute(FIND, name._asdict()).one_or_none()
+        """Finds a repository. The error is the same if it does not exist and if the viewer may not see it."""
+        row = connection.execute(FIND_REPOSITORY, name._asdict()).one_or_none()
         if row is None or (row.private and not viewer.can_see(name.namespace)):
             raise RepositoryNotFound(f"there is no {name}, or it is private and this token does not see it")
         return Repository(row.id, name, row.private)
 
     def find_writable(self, connection: Connection, viewer: Viewer, name: RepoName) -> Repository:
+        """Finds a repository, and checks that the viewer may write to it."""
         repository = self.find(connection, viewer, name)
-        viewer.check_writing(name.namespace)
+        viewer.check_can_write(name.namespace)
         return repository
 
     def lock_writable(self, connection: Connection, viewer: Viewer, name: RepoName) -> Repository:
-        """The same for whoever is about to write: until the transaction ends, nobody else does."""
+        """Finds a repository to write to, and locks it until the transaction ends."""
         repository = self.find_writable(connection, viewer, name)
-        lock(connection, repository.id)
+        lock_repository(connection, repository.id)
         return repository
 
     def create(self, viewer: Viewer, name: RepoName, *, private: bool = False) -> None:
-        """Makes an empty repository, with a first commit and the branch `main`."""
-        viewer.check_writing(name.namespace)
+        """Creates an empty repository with a first commit on the branch `main`."""
+        viewer.check_can_write(name.namespace)
         row = {"kind": name.kind, "namespace": name.namespace, "name": name.name, "search_text": name.id.lower()}
         times = {"created_at": now(), "updated_at": now()}
         try:
             with self.database.write() as connection:
                 adding = insert(repositories).values(**row, **times, private=private, downloads=0, facts={})
-                repository = connection.scalars(adding.returning(repositories.c.id)).one()
-                first = self.add_commit(connection, repository, None, EMPTY, viewer.name or "", "Initial commit", "")
+                repository_id = connection.scalars(adding.returning(repositories.c.id)).one()
+                first = self.insert_commit(
+                    connection, repository_id, None, EMPTY_FOLDER, viewer.name or "", "Initial commit", ""
+                )
                 connection.execute(
-                    insert(refs).values(repository=repository, kind="branch", name=MAIN, commit=first.oid)
+                    insert(refs).values(repository=repository_id, kind="branch", name=MAIN_BRANCH, commit=first.oid)
                 )
         except IntegrityError as error:
-            raise Conflict(f"there is a {name} already") from error
+            raise Conflict(f"{name} exists already") from error
 
     def delete(self, viewer: Viewer, name: RepoName) -> None:
         with self.database.write() as connection:
@@ -132,11 +139,11 @@ class Repositories:
         try:
             with self.database.write() as connection:
                 repository = self.lock_writable(connection, viewer, old)
-                viewer.check_writing(new.namespace)
+                viewer.check_can_write(new.namespace)
                 values = {"namespace": new.namespace, "name": new.name, "search_text": new.id.lower()}
                 connection.execute(update(repositories).where(repositories.c.id == repository.id).values(**values))
         except IntegrityError as error:
-            raise Conflict(f"there is a {new} already") from error
+            raise Conflict(f"{new} exists already") from error
 
     def set_private(self, viewer: Viewer, name: RepoName, private: bool) -> None:
         with self.database.write() as connection:
@@ -146,8 +153,8 @@ class Repositories:
     # Branches, tags, commits
 
     def resolve(self, connection: Connection, repository: Repository, revision: str) -> Commit:
-        """The commit that a branch, a tag or the beginning of a commit's name stands for."""
-        if COMMIT.fullmatch(revision):  # before branches, of which one could be named like another's commit
+        """Finds the commit of a revision: a branch, a tag, or the first digits of a commit's oid."""
+        if COMMIT.fullmatch(revision):  # first, because someone could give a branch the name of another's commit
             row = connection.execute(FIND_COMMIT, {"repository": repository.id, "oid": revision}).one_or_none()
             if row:
                 return Commit(*row)
@@ -157,24 +164,26 @@ class Repositories:
         return Commit(*connection.execute(FIND_COMMIT, {"repository": repository.id, "oid": oid}).one())
 
     def find_oid(self, connection: Connection, repository: Repository, revision: str) -> str:
+        """Finds the oid of the commit of a revision."""
         kinds = {"refs/heads/": "branch", "refs/tags/": "tag"}
         prefix = next((prefix for prefix in kinds if revision.startswith(prefix)), "")
-        named = {"repository": repository.id, "name": revision.removeprefix(prefix)}
-        by_kind = {row.kind: row.commit for row in connection.execute(FIND_REF, named)}
+        parameters = {"repository": repository.id, "name": revision.removeprefix(prefix)}
+        by_kind = {row.kind: row.commit for row in connection.execute(FIND_REF, parameters)}
         found = by_kind.get(kinds[prefix]) if prefix else by_kind.get("branch", by_kind.get("tag"))
         if found is None and COMMIT.fullmatch(revision.ljust(40, "0")) and len(revision) >= 7:
-            begins = (commits.c.repository == repository.id) & commits.c.oid.startswith(revision)
-            candidates = connection.execute(select(commits.c.oid).where(begins).limit(2)).scalars().all()
+            matches = (commits.c.repository == repository.id) & commits.c.oid.startswith(revision)
+            candidates = connection.execute(select(commits.c.oid).where(matches).limit(2)).scalars().all()
             found = candidates[0] if len(candidates) == 1 else None
         if found is None:
             raise RevisionNotFound(f"{repository.name} has no revision {revision!r}")
         return str(found)
 
     def list_refs(self, connection: Connection, repository: Repository) -> Sequence[Any]:
+        """Lists the branches and tags, as rows with kind, name and commit."""
         query = select(refs.c.kind, refs.c.name, refs.c.commit).where(refs.c.repository == repository.id)
         return connection.execute(query.order_by(refs.c.name)).all()
 
-    def create_ref(self, viewer: Viewer, name: RepoName, kind: str, ref: str, revision: str = MAIN) -> None:
+    def create_ref(self, viewer: Viewer, name: RepoName, kind: str, ref: str, revision: str = MAIN_BRANCH) -> None:
         check_revision_name(ref)
         try:
             with self.database.write() as connection:
@@ -185,26 +194,29 @@ class Repositories:
             raise Conflict(f"{name} has a {kind} {ref!r} already") from error
 
     def delete_ref(self, viewer: Viewer, name: RepoName, kind: str, ref: str) -> None:
-        if (kind, ref) == ("branch", MAIN):
-            raise BadRequest(f"the branch {MAIN} cannot be deleted")
+        if (kind, ref) == ("branch", MAIN_BRANCH):
+            raise BadRequest(f"the branch {MAIN_BRANCH} cannot be deleted")
         with self.database.write() as connection:
             repository = self.lock_writable(connection, viewer, name)
-            if not connection.execute(delete(refs).where(*is_ref(repository, kind, ref))).rowcount:
+            if not connection.execute(delete(refs).where(*match_ref(repository, kind, ref))).rowcount:
                 raise RevisionNotFound(f"{name} has no {kind} {ref!r}")
 
-    def history(self, connection: Connection, repository: Repository, oid: str) -> Iterator[Commit]:
-        """The commits from `oid` back to the first."""
+    def walk_history(self, connection: Connection, repository: Repository, oid: str) -> Iterator[Commit]:
+        """Yields the commit `oid`, its parent, and so on back to the first commit."""
         query = select(*COMMIT_COLUMNS).where(commits.c.repository == repository.id)
         known = {row.oid: row for row in connection.execute(query)}
-        following: str | None = oid
-        while following and (row := known.get(following)):
+        next_oid: str | None = oid
+        while next_oid and (row := known.get(next_oid)):
             yield Commit(*row)
-            following = row.parent
+            next_oid = row.parent
 
-    def last_changes(
+    def find_last_commits(
         self, connection: Connection, repository: Repository, oid: str, paths: Iterable[str]
     ) -> dict[str, Commit]:
-        """For each path, the newest commit that changed what lies there. Folders that stay the same are passed over."""
+        """For each path, finds the newest commit, from `oid` backwards, that changed the file or folder there.
+
+        Compares the entries of each commit with those of the next newer one. Folders with the same key are skipped.
+        """
         pending: dict[str, set[str]] = {}
         for path in paths:
             pending.setdefault(path.rpartition("/")[0], set()).add(path)
@@ -212,14 +224,14 @@ class Repositories:
         keys: dict[str, str | None] = {}
         changed_by: dict[str, Commit] = {}
         newer: Commit | None = None
-        for commit in self.history(connection, repository, oid):
+        for commit in self.walk_history(connection, repository, oid):
             for folder, inside in pending.items():
-                found = self.find_or_none(connection, commit.tree, folder)
+                found = self.find_entry_or_none(connection, commit.tree, folder)
                 key = found.key if found and found.is_folder else None
                 if newer and key == keys[folder]:
                     continue
                 keys[folder] = key
-                entries = self.trees.load(connection, key) if key else {}
+                entries = self.trees.load_entries(connection, key) if key else {}
                 for path in tuple(inside):
                     entry = entries.get(path.rpartition("/")[2])
                     if newer is None:
@@ -234,9 +246,9 @@ class Repositories:
         first = dict.fromkeys((path for inside in pending.values() for path in inside), newer)
         return changed_by | {path: commit for path, commit in first.items() if commit}
 
-    def find_or_none(self, connection: Connection, tree: str, path: str) -> Entry | None:
+    def find_entry_or_none(self, connection: Connection, tree: str, path: str) -> Entry | None:
         try:
-            return self.trees.find(connection, tree, path)
+            return self.trees.find_entry(connection, tree, path)
         except EntryNotFound:
             return None
 
@@ -248,12 +260,12 @@ class Repositories:
         *,
         title: str,
         message: str = "",
-        branch: str = MAIN,
+        branch: str = MAIN_BRANCH,
         parent: str | None = None,
     ) -> Commit:
-        """Makes the next commit of a branch: of the operations onto what is newest there at this moment.
+        """Commits operations to a branch, on top of its newest commit.
 
-        With a `parent`, only onto that one. Where nothing changes, the newest commit stays the newest.
+        With a `parent`, fails if that is not the newest commit. If the operations change nothing, makes no commit.
         """
         if not title.strip():
             raise BadRequest("the summary of the commit is empty; say what it changes")
@@ -262,48 +274,50 @@ class Repositories:
             head = self.lock_head(connection, repository, branch)
             if parent is not None and not (len(parent) >= 7 and head.oid.startswith(parent)):
                 raise ParentChanged(
-                    f"{branch} of {name} is at {head.oid} now, not at {parent}: look at what changed, then commit again"
+                    f"{branch} of {name} is now at {head.oid}, not at {parent}: look at the changes, then commit again"
                 )
-            root = self.apply(connection, viewer, repository, head.tree, operations)
+            root = self.apply_operations(connection, viewer, repository, head.tree, operations)
             if root.key == head.tree:
                 return head
             author = viewer.name or ""
-            commit = self.add_commit(connection, repository.id, head.oid, root, author, title, message)
+            commit = self.insert_commit(connection, repository.id, head.oid, root, author, title, message)
             self.set_head(connection, repository, branch, commit)
-        if branch == MAIN:
-            self.describe_safely(repository)
+        if branch == MAIN_BRANCH:
+            self.try_to_update_facts(repository)
         return commit
 
     def squash(self, viewer: Viewer, name: RepoName, branch: str, title: str) -> Commit:
-        """Makes one commit of all that led to the newest one of a branch."""
+        """Replaces the history of a branch by a single commit with the files of the newest one."""
         with self.database.write() as connection:
             repository = self.lock_writable(connection, viewer, name)
             head = self.lock_head(connection, repository, branch)
             root = Entry(self.hash_root(connection, head.tree), head.tree)
-            commit = self.add_commit(connection, repository.id, None, root, viewer.name or "", title, "")
+            commit = self.insert_commit(connection, repository.id, None, root, viewer.name or "", title, "")
             self.set_head(connection, repository, branch, commit)
-        if branch == MAIN:
-            self.describe_safely(repository)
+        if branch == MAIN_BRANCH:
+            self.try_to_update_facts(repository)
         return commit
 
     def hash_root(self, connection: Connection, tree: str) -> str:
-        entries = self.trees.load(connection, tree)
+        """Computes the git hash of a root folder."""
+        entries = self.trees.load_entries(connection, tree)
         return git.hash_tree((name, entry.is_folder, entry.oid) for name, entry in entries.items())
 
     def lock_head(self, connection: Connection, repository: Repository, branch: str) -> Commit:
-        """The newest commit of a branch, which stays so until the transaction ends."""
-        is_it = is_ref(repository, "branch", branch)
-        oid = connection.scalar(select(refs.c.commit).where(*is_it).with_for_update())
+        """Returns the newest commit of a branch, and locks the branch until the transaction ends."""
+        is_branch = match_ref(repository, "branch", branch)
+        oid = connection.scalar(select(refs.c.commit).where(*is_branch).with_for_update())
         if oid is None:
             raise RevisionNotFound(f"{repository.name} has no branch {branch!r}; create it first")
         return self.load_commit(connection, repository, oid)
 
     def set_head(self, connection: Connection, repository: Repository, branch: str, commit: Commit) -> None:
-        connection.execute(update(refs).where(*is_ref(repository, "branch", branch)).values(commit=commit.oid))
-        is_changed = repositories.c.id == repository.id
-        connection.execute(update(repositories).where(is_changed).values(updated_at=commit.created_at))
+        """Makes a commit the newest of a branch."""
+        connection.execute(update(refs).where(*match_ref(repository, "branch", branch)).values(commit=commit.oid))
+        is_repository = repositories.c.id == repository.id
+        connection.execute(update(repositories).where(is_repository).values(updated_at=commit.created_at))
 
-    def apply(
+    def apply_operations(
         self,
         connection: Connection,
         viewer: Viewer,
@@ -311,10 +325,11 @@ class Repositories:
         tree: str,
         operations: Sequence[Add | Delete],
     ) -> Entry:
+        """Applies operations to a root folder: first all deletions, then all additions. Returns the new root folder."""
         additions = [operation for operation in operations if isinstance(operation, Add)]
         hashes = [addition.sha256 for addition in additions]
-        present = self.contents.claim(connection, viewer, repository.id, hashes, is_commit=True)
-        folder = Folder(self.trees, connection, tree)
+        present = self.blob_store.claim(connection, viewer, repository.id, hashes, is_commit=True)
+        folder = FolderEditor(self.trees, connection, tree)
         for operation in operations:
             if isinstance(operation, Delete):
                 folder.remove(check_path(operation.path.rstrip("/")), is_folder=operation.is_folder)
@@ -322,10 +337,10 @@ class Repositories:
             folder.put(check_path(addition.path), make_entry(addition, present.get(addition.sha256)))
         return folder.save()
 
-    def add_commit(
+    def insert_commit(
         self,
         connection: Connection,
-        repository: int,
+        repository_id: int,
         parent: str | None,
         root: Entry,
         author: str,
@@ -333,76 +348,81 @@ class Repositories:
         message: str,
     ) -> Commit:
         created_at = now().replace(microsecond=0)
-        title, message = title[:MAX_MESSAGE].replace("\0", ""), message[:MAX_MESSAGE].replace("\0", "")
+        title, message = title[:MAX_MESSAGE_LENGTH].replace("\0", ""), message[:MAX_MESSAGE_LENGTH].replace("\0", "")
         text = f"{title}\n\n{message}" if message else title
         oid = git.hash_commit(root.oid, [parent] if parent else [], author, created_at, text)
         commit = Commit(oid, parent, root.key, title, message, author, created_at)
-        # Two branches may get the same one within a second.
-        adding = insert_into(connection, commits).values(repository=repository, **commit._asdict())
+        # Two branches may get the same commit within a second.
+        adding = make_insert(connection, commits).values(repository=repository_id, **commit._asdict())
         connection.execute(adding.on_conflict_do_nothing())
         return commit
 
-    # What they say of themselves
+    # Facts
 
-    def describe_safely(self, repository: Repository) -> None:
-        """A commit is not undone by what it says of itself, and a server starts whatever its repositories say."""
+    def try_to_update_facts(self, repository: Repository) -> None:
+        """Updates the facts. Logs any error: no card or config may undo a commit or keep the server from starting."""
         try:
-            self.describe(repository)
+            self.update_facts(repository)
         except Exception:
-            logger.exception("what %s says of itself cannot be read", repository.name)
+            logger.exception("the facts about %s cannot be read", repository.name)
 
-    def describe(self, repository: Repository) -> None:
-        """Reads the card, the config and the weights of the newest commit again, for lists and searches."""
+    def update_facts(self, repository: Repository) -> None:
+        """Reads the facts about the newest commit of `main`, and stores them for lists and searches."""
         with self.database.read() as connection:
-            head = self.resolve(connection, repository, f"refs/heads/{MAIN}")
-            files = {file.path: file.entry for file in self.trees.files(connection, head.tree)}
+            head = self.resolve(connection, repository, f"refs/heads/{MAIN_BRANCH}")
+            files = {file.path: file.entry for file in self.trees.list_files(connection, head.tree)}
         sizes = {path: entry.size or 0 for path, entry in files.items()}
-        facts = describe(repository.name.kind, sizes, lambda path, start, end: self.read(files[path], start, end))
+        facts = read_facts(
+            repository.name.kind, sizes, lambda path, start, end: self.read_file(files[path], start, end)
+        )
         columns = {name: getattr(facts, name) for name in ("pipeline_tag", "library", "architecture", "licence")}
         rest = {name: getattr(facts, name) for name in ("card", "config", "tags", "safetensors")}
         columns["facts"] = rest | {"used_storage": sum(sizes.values())}
         with self.database.write() as connection:
-            lock(connection, repository.id)
-            if self.lock_head(connection, repository, MAIN).oid != head.oid:
-                return  # whoever made the newer commit reads that one
-            self_is = repositories.c.id == repository.id
-            connection.execute(update(repositories).where(self_is).values(described=head.oid, **columns))
+            lock_repository(connection, repository.id)
+            if self.lock_head(connection, repository, MAIN_BRANCH).oid != head.oid:
+                return  # there is a newer commit by now; whoever made it updates the facts
+            is_repository = repositories.c.id == repository.id
+            connection.execute(update(repositories).where(is_repository).values(described=head.oid, **columns))
             connection.execute(delete(repository_tags).where(repository_tags.c.repository == repository.id))
             rows = [{"repository": repository.id, "tag": tag} for tag in facts.tags]
             if rows:
                 connection.execute(insert(repository_tags), rows)
 
-    def describe_stale(self) -> None:
-        """Of repositories whose server was killed between a commit and reading what it says."""
+    def update_stale_facts(self) -> None:
+        """Updates the facts of repositories whose server was killed between a commit and the update."""
         columns = (repositories.c.id, repositories.c.kind, repositories.c.namespace, repositories.c.name)
-        query = select(*columns, repositories.c.private).join(refs, IS_HEAD)
+        query = select(*columns, repositories.c.private).join(refs, IS_MAIN_BRANCH)
         with self.database.read() as connection:
             is_stale = repositories.c.described.is_distinct_from(refs.c.commit)
             stale = connection.execute(query.where(is_stale)).all()
         for row in stale:
-            self.describe_safely(Repository(row.id, RepoName(row.kind, row.namespace, row.name), row.private))
+            self.try_to_update_facts(Repository(row.id, RepoName(row.kind, row.namespace, row.name), row.private))
 
-    def read(self, entry: Entry, start: int, end: int) -> bytes:
-        blob = self.contents.find(entry.key)
-        return b"".join(self.contents.read(blob, start, end)) if blob else b""
-
-
-def lock(connection: Connection, repository: int) -> None:
-    """Always the first lock that is taken, so that none wait for each other. (SQLite has one writer anyway.)"""
-    is_it = repositories.c.id == repository
-    connection.execute(select(repositories.c.id).where(is_it).with_for_update(key_share=True))
+    def read_file(self, entry: Entry, start: int, end: int) -> bytes:
+        """Reads the bytes [start, end) of a file."""
+        blob = self.blob_store.find(entry.key)
+        return b"".join(self.blob_store.read(blob, start, end)) if blob else b""
 
 
-def is_ref(repository: Repository, kind: str, name: str) -> tuple[Any, ...]:
+def lock_repository(connection: Connection, repository_id: int) -> None:
+    """Locks a repository until the transaction ends. (SQLite has only one writer anyway.)
+
+    Every transaction takes this lock before others, so that no two transactions deadlock.
+    """
+    is_repository = repositories.c.id == repository_id
+    connection.execute(select(repositories.c.id).where(is_repository).with_for_update(key_share=True))
+
+
+def match_ref(repository: Repository, kind: str, name: str) -> tuple[Any, ...]:
+    """SQL conditions that match one branch or tag."""
     return refs.c.repository == repository.id, refs.c.kind == kind, refs.c.name == name
 
 
 def make_entry(addition: Add, blob: Blob | None) -> Entry:
     if blob is None:
-        raise BadRequest(
-            f"the contents of {addition.path}, {addition.sha256}, are not here; upload them before the commit"
-        )
+        raise BadRequest(f"the content of {addition.path}, {addition.sha256}, is not here; upload it before the commit")
     if addition.size is not None and addition.size != blob.size:
-        raise BadRequest(f"{addition.path} is said to have {addition.size} bytes; its contents have {blob.size}")
-    oid = addition.oid or git.hash_file(git.lfs_pointer(blob.sha256, blob.size))
+        raise BadRequest(f"{addition.path} was announced with {addition.size} bytes; its content has {blob.size}")
+    oid = addition.oid or git.hash_file(git.make_lfs_pointer(blob.sha256, blob.size))
     return Entry(oid, blob.sha256, blob.size, is_large=addition.oid is None)

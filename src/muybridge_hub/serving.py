@@ -1,4 +1,4 @@
-"""The web server: uvicorn, taught to let the kernel send files, and to let go of clients that keep it waiting."""
+"""The web server: uvicorn, extended to let the kernel send files and to disconnect clients that keep it waiting."""
 
 import asyncio
 import logging
@@ -14,46 +14,46 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from muybridge_hub.settings import Settings
 
-MAX_HEAD = 64 << 10
+MAX_HEADERS_SIZE = 64 << 10
 
 
 def make_protocol(settings: Settings) -> type[HttpToolsProtocol]:
-    """The class that uvicorn makes one object of for each connection."""
+    """Makes the protocol class, of which uvicorn creates one object for each connection."""
 
     class Protocol(HttpToolsProtocol):
-        """Gives `send_file` to the application, and bounds how large a head may be and how long it may take."""
+        """Gives `send_file` to the application. Limits the size of request headers and the time until they arrive."""
 
-        head_size = 0
-        head_timer: asyncio.TimerHandle | None = None
+        headers_size = 0
+        headers_timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            # asyncio does so only for sockets that it made itself; a small answer shall not wait for the next one.
+            # Send small answers at once. asyncio sets this only on sockets that it created itself.
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.wait_for_head()
+            self.start_headers_timer()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self.stop_waiting()
+            self.stop_headers_timer()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            if self.head_timer is not None:
-                self.head_size += len(data)
-                if self.head_size > MAX_HEAD + len(data):
-                    self.send_400_response("The head of the request is too large.")
+            if self.headers_timer is not None:
+                self.headers_size += len(data)
+                if self.headers_size > MAX_HEADERS_SIZE + len(data):
+                    self.send_400_response("The headers of the request are too large.")
                     return
             super().data_received(data)
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self.wait_for_head()
+            self.start_headers_timer()
 
         def on_header(self, name: bytes, value: bytes) -> None:
-            if self.head_timer is not None:  # none are wanted after the body, where they could come without end
+            if self.headers_timer is not None:  # ignore trailers after the body: they could go on forever
                 super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
-            self.stop_waiting()
+            self.stop_headers_timer()
             super().on_headers_complete()
 
         def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -61,36 +61,36 @@ def make_protocol(settings: Settings) -> type[HttpToolsProtocol]:
             cycle.scope["state"]["abort"] = cycle.transport.abort
             super()._start_asgi_task(cycle, app)
 
-        def wait_for_head(self) -> None:
-            self.stop_waiting()
-            self.head_size = 0
-            self.head_timer = self.loop.call_later(settings.header_seconds, self.transport.abort)
+        def start_headers_timer(self) -> None:
+            self.stop_headers_timer()
+            self.headers_size = 0
+            self.headers_timer = self.loop.call_later(settings.header_seconds, self.transport.abort)
 
-        def stop_waiting(self) -> None:
-            if self.head_timer is not None:
-                self.head_timer.cancel()
-                self.head_timer = None
+        def stop_headers_timer(self) -> None:
+            if self.headers_timer is not None:
+                self.headers_timer.cancel()
+                self.headers_timer = None
 
     return Protocol
 
 
 def make_send_file(cycle: RequestResponseCycle, idle_seconds: float) -> Callable[..., Awaitable[None]]:
-    async def send_file(send_head: Callable[[], Awaitable[None]], file: BinaryIO, start: int, end: int) -> None:
-        """Sends the head of a response, and the bytes [start, end) of a file as its body."""
+    async def send_file(send_headers: Callable[[], Awaitable[None]], file: BinaryIO, start: int, end: int) -> None:
+        """Sends the headers of a response, and the bytes [start, end) of a file as its body."""
         if os.fstat(file.fileno()).st_size < end:
             raise OSError(f"{file.name} is shorter than it was")
         transport: Any = cycle.transport
         set_corked(transport, True)
-        await send_head()
+        await send_headers()
         is_reading = transport.is_reading()
-        transport.pause_reading()  # what comes now is for the next request
+        transport.pause_reading()  # what the client sends now belongs to its next request
         try:
             async with asyncio.timeout(idle_seconds):
                 while transport.get_write_buffer_size() and not transport.is_closing():
-                    await asyncio.sleep(0.001)  # the head of a response hardly ever does not fit
-            await FileSending(transport, file, start, end, idle_seconds).run()
+                    await asyncio.sleep(0.001)  # rare: the headers nearly always fit into the socket's buffer
+            await FileSender(transport, file, start, end, idle_seconds).run()
         except (TimeoutError, OSError):
-            cycle.disconnected = True  # gone, or as good as that
+            cycle.disconnected = True  # the client is gone, or counts as gone
             transport.abort()
             return
         finally:
@@ -102,19 +102,19 @@ def make_send_file(cycle: RequestResponseCycle, idle_seconds: float) -> Callable
     return send_file
 
 
-class FileSending:
-    """Lets the kernel send a file whenever the network takes more. The loop's own way asks it anew for every piece."""
+class FileSender:
+    """Lets the kernel send a file, as fast as the network takes it. This is faster than asyncio's `loop.sendfile`."""
 
     def __init__(self, transport: Any, file: BinaryIO, start: int, end: int, idle_seconds: float) -> None:
         self.loop = asyncio.get_running_loop()
-        # A descriptor of its own: that of the transport is the transport's to watch, and to close at any time.
+        # A duplicate descriptor: asyncio allows only the transport to watch its own, and may close it at any time.
         self.socket = os.dup(transport.get_extra_info("socket").fileno())
         self.file, self.position, self.end = file.fileno(), start, end
         self.idle_seconds, self.done = idle_seconds, self.loop.create_future()
 
     async def run(self) -> None:
-        """TimeoutError where the client takes nothing for a while, OSError where it is gone."""
-        self.loop.add_writer(self.socket, self.push)
+        """Sends the file. Raises TimeoutError if the client receives nothing for a while, OSError if it is gone."""
+        self.loop.add_writer(self.socket, self.send_more)
         try:
             position, moved_at = self.position, self.loop.time()
             while not self.done.done():
@@ -128,7 +128,8 @@ class FileSending:
             self.loop.remove_writer(self.socket)
             os.close(self.socket)
 
-    def push(self) -> None:
+    def send_more(self) -> None:
+        """Sends as much as the socket takes now. The loop calls this whenever the socket is writable."""
         if self.done.done():
             return
         try:
@@ -146,7 +147,7 @@ class FileSending:
 
 
 def set_corked(transport: Any, is_corked: bool) -> None:
-    """Whether the kernel, where it can, waits until a packet is full: fewer packets for the pieces of a file."""
+    """Tells the kernel whether to send only full packets, where it can (Linux): this makes fewer packets of a file."""
     if hasattr(socket, "TCP_CORK"):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, is_corked)
 
@@ -155,7 +156,7 @@ def make_config(app: ASGIApp, settings: Settings, **options: Any) -> uvicorn.Con
     return uvicorn.Config(
         app,
         http=make_protocol(settings),
-        loop="asyncio",  # which can send files by the kernel; uvloop cannot
+        loop="asyncio",  # uvloop does not let the kernel send files
         ws="none",
         server_header=False,
         timeout_keep_alive=30,
@@ -164,8 +165,8 @@ def make_config(app: ASGIApp, settings: Settings, **options: Any) -> uvicorn.Con
     )
 
 
-class WithoutQuery(logging.Filter):
-    """Keeps queries out of the log: addresses to upload to are signed there."""
+class QueryHider(logging.Filter):
+    """Removes query strings from the log, because upload URLs contain their signatures there."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple) and len(record.args) == 5:
@@ -175,8 +176,8 @@ class WithoutQuery(logging.Filter):
 
 
 def serve(app: ASGIApp, settings: Settings, host: str, port: int, *, log_level: str = "info") -> None:
-    """Serves until it is stopped."""
-    logging.getLogger("uvicorn.access").addFilter(WithoutQuery())
+    """Serves the application until the process is told to stop."""
+    logging.getLogger("uvicorn.access").addFilter(QueryHider())
     log = deepcopy(uvicorn.config.LOGGING_CONFIG)
     for formatter in log["formatters"].values():
         formatter["fmt"] = f"%(asctime)s {formatter['fmt']}"

@@ -1,6 +1,7 @@
-"""Where the contents of files lie: a folder of this machine, or anything that fsspec writes to by address.
+"""Stores bytes in a folder of this machine, or in any remote storage that fsspec supports.
 
-A place is a relative name such as `blobs/ab/cd/abcd…`. What is written appears there whole, on `commit`, or not at all.
+A place is the name of stored bytes, a relative path such as `blobs/ab/cd/abcd…`. Written bytes appear at their place
+all at once, on `commit`, or not at all.
 """
 
 import os
@@ -16,48 +17,50 @@ import fsspec
 
 CHUNK = 1 << 20
 REMOTE_CHUNK = 8 << 20
-MAX_BLOCKS = 9_000  # of one object: S3 takes 10,000
+MAX_BLOCKS = 9_000  # of one object: S3 allows 10,000
 
 
 class StorageError(ValueError):
     """A storage that cannot be used; the message says why and what to do."""
 
 
-class Stored(NamedTuple):
+class StoredFile(NamedTuple):
     place: str
     size: int
     modified_at: datetime
 
 
 class Writer(Protocol):
+    """Writes bytes to one place."""
+
     def write(self, data: bytes) -> None: ...
 
     def commit(self) -> None:
-        """All was written: from now on it is there, also after a power failure."""
+        """Completes the writing: from now on the bytes are at their place, even after a power failure."""
 
     def discard(self) -> None:
-        """Nothing of it shall remain. After `commit` this does nothing."""
+        """Cancels the writing: nothing is kept. After `commit`, this does nothing."""
 
 
 class Storage(Protocol):
-    def writer(self, place: str, size: int = 0) -> Writer:
-        """`size` is how much is about to come, where that is known."""
+    def open_writer(self, place: str, size: int = 0) -> Writer:
+        """Starts to write to a place. `size` is the expected number of bytes, if known."""
 
     def read(self, place: str, start: int, end: int) -> Iterator[bytes]:
-        """The bytes [start, end), in pieces. FileNotFoundError where nothing lies."""
+        """Yields the bytes [start, end) of a place in pieces. Raises FileNotFoundError if nothing is there."""
 
-    def path(self, place: str) -> Path | None:
-        """The file, where the storage has such: a web server sends files without looking at them."""
+    def get_local_path(self, place: str) -> Path | None:
+        """The local file of a place, if the storage has local files: a server can send those faster."""
 
     def delete(self, place: str) -> None:
-        """Nothing lies there any more, whatever did."""
+        """Deletes what is at a place, if anything is."""
 
-    def list(self, folder: str) -> Iterator[Stored]:
-        """All that lies below, also what was begun and never finished."""
+    def list(self, folder: str) -> Iterator[StoredFile]:
+        """Yields everything stored below a folder, including files of unfinished writes."""
 
 
 class FolderStorage:
-    """A folder: files are written aside, brought to the disk, and moved to where they belong."""
+    """Stores files in a folder. They are written to a temporary file, synced to disk, and then moved to their place."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -66,7 +69,7 @@ class FolderStorage:
         except OSError as error:
             raise StorageError(f"the storage {root} cannot be used: {error}") from error
 
-    def writer(self, place: str, size: int = 0) -> Writer:  # noqa: ARG002
+    def open_writer(self, place: str, size: int = 0) -> Writer:  # noqa: ARG002
         return FolderWriter(self.root / "unfinished" / uuid.uuid4().hex, self.root / place)
 
     def read(self, place: str, start: int, end: int) -> Iterator[bytes]:
@@ -76,22 +79,22 @@ class FolderStorage:
                 start += len(piece)
                 yield piece
 
-    def path(self, place: str) -> Path | None:
+    def get_local_path(self, place: str) -> Path | None:
         return self.root / place
 
     def delete(self, place: str) -> None:
         (self.root / place).unlink(missing_ok=True)
 
-    def list(self, folder: str) -> Iterator[Stored]:
+    def list(self, folder: str) -> Iterator[StoredFile]:
         for parent, _, names in os.walk(self.root / folder):
             for name in names:
                 path = Path(parent, name)
                 try:
                     facts = path.stat()
                 except FileNotFoundError:
-                    continue  # finished or deleted meanwhile
+                    continue  # moved or deleted meanwhile
                 modified_at = datetime.fromtimestamp(facts.st_mtime, UTC)
-                yield Stored(path.relative_to(self.root).as_posix(), facts.st_size, modified_at)
+                yield StoredFile(path.relative_to(self.root).as_posix(), facts.st_size, modified_at)
 
 
 class FolderWriter:
@@ -109,7 +112,7 @@ class FolderWriter:
         self.file.close()
         make_folders(self.path.parent)
         self.partial.rename(self.path)
-        flush_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def discard(self) -> None:
         self.file.close()
@@ -121,11 +124,11 @@ def make_folders(folder: Path) -> None:
         return
     make_folders(folder.parent)
     folder.mkdir(exist_ok=True)
-    flush_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
-def flush_folder(folder: Path) -> None:
-    """Brings the names in a folder to the disk: a file that was moved there is found again after a power failure."""
+def sync_folder(folder: Path) -> None:
+    """Syncs a folder's list of names to disk, so that a file moved into it is still there after a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -134,39 +137,39 @@ def flush_folder(folder: Path) -> None:
 
 
 class RemoteStorage:
-    """Whatever fsspec knows by address, such as s3://bucket/folder: objects appear when they are closed."""
+    """Stores objects at a URL that fsspec supports, such as s3://bucket/folder."""
 
     def __init__(self, url: str, options: dict[str, Any] | None = None) -> None:
         try:
             self.files, self.root = fsspec.core.url_to_fs(url, **(options or {}))
             self.files.ls(self.root.partition("/")[0], refresh=True)
-        except Exception as error:  # every kind of storage has errors of its own
+        except Exception as error:  # each kind of storage raises errors of different types
             raise StorageError(f"the storage {url} cannot be used: {error}") from error
 
-    def writer(self, place: str, size: int = 0) -> Writer:
+    def open_writer(self, place: str, size: int = 0) -> Writer:
         block_size = max(REMOTE_CHUNK, ceil(size / MAX_BLOCKS))
-        return RemoteWriter(self.files.open(self.locate(place), "wb", autocommit=False, block_size=block_size))
+        return RemoteWriter(self.files.open(self.get_full_path(place), "wb", autocommit=False, block_size=block_size))
 
     def read(self, place: str, start: int, end: int) -> Iterator[bytes]:
         while start < end:
             stop = min(start + REMOTE_CHUNK, end)
-            yield self.files.cat_file(self.locate(place), start=start, end=stop)
+            yield self.files.cat_file(self.get_full_path(place), start=start, end=stop)
             start = stop
 
-    def path(self, place: str) -> Path | None:  # noqa: ARG002
+    def get_local_path(self, place: str) -> Path | None:  # noqa: ARG002
         return None
 
     def delete(self, place: str) -> None:
         with suppress(FileNotFoundError):
-            self.files.rm_file(self.locate(place))
+            self.files.rm_file(self.get_full_path(place))
 
-    def list(self, folder: str) -> Iterator[Stored]:
+    def list(self, folder: str) -> Iterator[StoredFile]:
         self.files.invalidate_cache()
-        for name, facts in self.files.find(self.locate(folder), detail=True).items():
+        for name, facts in self.files.find(self.get_full_path(folder), detail=True).items():
             modified_at = facts.get("LastModified") or facts.get("mtime") or datetime.now(UTC)
-            yield Stored(name.removeprefix(self.root + "/"), facts["size"], modified_at)
+            yield StoredFile(name.removeprefix(self.root + "/"), facts["size"], modified_at)
 
-    def locate(self, place: str) -> str:
+    def get_full_path(self, place: str) -> str:
         return f"{self.root}/{place}"
 
 
@@ -188,12 +191,12 @@ class RemoteWriter:
             return
         self.is_done = True
         self.file.discard()
-        self.file.closed = True  # or leaving it to the garbage collector would write it after all
+        self.file.closed = True  # otherwise Python's garbage collector would close it, which writes it
 
 
 def write_all(storage: Storage, place: str, pieces: Iterable[bytes]) -> None:
-    """Writes all pieces, or nothing."""
-    writer = storage.writer(place)
+    """Writes all pieces to a place, or nothing."""
+    writer = storage.open_writer(place)
     try:
         for piece in pieces:
             writer.write(piece)
@@ -203,7 +206,7 @@ def write_all(storage: Storage, place: str, pieces: Iterable[bytes]) -> None:
 
 
 def open_storage(url: str) -> Storage:
-    """A folder by its path, anything else by its address."""
+    """Opens a storage: a path or a file:// URL is a folder, any other URL is for fsspec."""
     if "://" not in url:
         return FolderStorage(Path(url))
     if url.startswith("file://"):

@@ -1,7 +1,8 @@
-"""Xet, as far as uploads need it: files come as chunks in xorbs, and shards say which chunks make which file.
+"""The part of Xet that uploads need: clients send chunks of files in xorbs, and shards that list the files.
 
-A xorb is a run of chunks, each packed on its own. A shard lists files: the sha256 of each, and its terms, which are
-ranges of chunks of xorbs. What is stored in the end are files as everywhere else; xorbs only wait for their shard.
+A xorb is a sequence of chunks, each compressed on its own. A shard lists files: for each, its sha256 and its terms. A
+term is a range of chunks in a xorb; the chunks of all terms, joined, are the file. The hub stores whole files as
+blobs. It keeps xorbs only for a while, until shards have used them.
 
 Specification: https://huggingface.co/docs/xet
 """
@@ -17,28 +18,28 @@ from lz4.frame import LZ4FrameDecompressor
 
 from muybridge_hub.database import now
 from muybridge_hub.errors import BadRequest, TooLarge
-from muybridge_hub.storage import Storage, Stored, Writer, write_all
+from muybridge_hub.storage import Storage, StoredFile, Writer, write_all
 
-MAX_XORB_SIZE = 65 << 20  # 64 MiB of chunks, and a table of contents that older clients append
+MAX_XORB_SIZE = 65 << 20  # 64 MiB of chunks, and a footer that older clients append
 MAX_SHARD_SIZE = 65 << 20
 MAX_CHUNK_SIZE = 128 << 10
-MAX_CHUNKS = 1 << 16  # of a xorb; clients put up to 2^13 into one
-MAX_TABLES = 1000
+MAX_CHUNKS = 1 << 16  # in a xorb; clients use up to 2^13
+MAX_CACHED_TABLES = 1000
 
 CHUNK_HEADER_SIZE = 8
-PLAIN, PACKED, GROUPED = range(3)
-FOOTER = b"XETBLOB"
+PLAIN, COMPRESSED, GROUPED = range(3)  # ways to store a chunk; GROUPED is compressed too
+FOOTER_TAG = b"XETBLOB"
 
-SHARD_HEADER = Struct("<32s2Q")  # tag, version, size of a footer
+SHARD_HEADER = Struct("<32s2Q")  # tag, version, size of the footer
 SHARD_TAG = b"HFRepoMetaData\0" + bytes.fromhex("556967456a7b815783a5bdd95ccdd14aa9")
 SHARD_VERSION = 2
-RECORD = Struct("<32s4I")  # everything in a shard has this form; the meaning of the four numbers differs
-LAST = b"\xff" * 32  # in the place of a hash ends a section
+RECORD = Struct("<32s4I")  # all records of a shard: a hash and four numbers, whose meaning depends on the kind
+END_OF_SECTION = b"\xff" * 32  # instead of a hash
 HAS_VERIFICATION, HAS_SHA256 = 1 << 31, 1 << 30
 
 
 class MissingXorb(BadRequest):
-    """A term refers to a xorb that is not here, or not any more."""
+    """A term refers to a xorb that never arrived or was deleted."""
 
 
 # Chunks
@@ -53,15 +54,17 @@ class ChunkHeader(NamedTuple):
 def parse_chunk_header(data: bytes) -> ChunkHeader:
     version, scheme = data[0], data[4]
     packed_size, size = int.from_bytes(data[1:4], "little"), int.from_bytes(data[5:8], "little")
-    if version != 0 or scheme not in (PLAIN, PACKED, GROUPED):
-        raise BadRequest(f"a chunk has the version {version} and the compression {scheme}; this hub knows 0 and 0 to 2")
+    if version != 0 or scheme not in (PLAIN, COMPRESSED, GROUPED):
+        raise BadRequest(
+            f"a chunk has version {version} and compression {scheme}; this hub knows version 0, compression 0 to 2"
+        )
     if not 0 < size <= MAX_CHUNK_SIZE or not 0 < packed_size <= 2 * MAX_CHUNK_SIZE:
-        raise BadRequest(f"a chunk has {size} bytes, {packed_size} packed; up to {MAX_CHUNK_SIZE} are allowed")
+        raise BadRequest(f"a chunk has {size} bytes, {packed_size} compressed; up to {MAX_CHUNK_SIZE} are allowed")
     return ChunkHeader(packed_size, scheme, size)
 
 
 def unpack(header: ChunkHeader, packed: bytes) -> bytes:
-    """The bytes of a chunk. No more are made than its header announces, which is checked before."""
+    """Decompresses a chunk, into no more bytes than its header announces. The header was checked before."""
     data = packed if header.scheme == PLAIN else decompress(packed, header.size)
     if len(data) != header.size:
         raise BadRequest(f"a chunk does not have the {header.size} bytes that its header announces; upload it again")
@@ -76,7 +79,7 @@ def decompress(packed: bytes, size: int) -> bytes:
 
 
 def join_groups(data: bytes) -> bytes:
-    """Undoes byte grouping, which puts the first bytes of all words of four before the second ones, and so on."""
+    """Undoes byte grouping, where the first bytes of all 4-byte words come first, then all second bytes, and so on."""
     joined, start = bytearray(len(data)), 0
     for position in range(4):
         length = len(range(position, len(data), 4))
@@ -86,7 +89,7 @@ def join_groups(data: bytes) -> bytes:
 
 
 def unpack_all(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks in a run of whole ones that comes in pieces of any size."""
+    """Yields the decompressed chunks of a byte stream, which may be cut into pieces anywhere."""
     rest = b""
     for piece in pieces:
         rest += piece
@@ -104,11 +107,13 @@ def unpack_all(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class ChunkTable:
-    """Where the chunks of a xorb begin and end, found while its bytes pass by."""
+    """Finds the offsets of the chunks of a xorb, from its bytes as they arrive."""
 
     def __init__(self) -> None:
         self.offsets = array("I", [0])
-        self.header, self.remaining, self.is_at_footer = b"", 0, False
+        self.header = b""  # of the next chunk, as far as it has arrived
+        self.remaining = 0  # bytes of the current chunk that have not arrived
+        self.is_at_footer = False
 
     def add(self, data: bytes) -> None:
         position = 0
@@ -125,7 +130,7 @@ class ChunkTable:
     def begin_chunk(self) -> None:
         if len(self.header) < CHUNK_HEADER_SIZE:
             return
-        if self.header.startswith(FOOTER):
+        if self.header.startswith(FOOTER_TAG):
             self.is_at_footer = True
         elif len(self.offsets) > MAX_CHUNKS:
             raise TooLarge(f"a xorb has more than {MAX_CHUNKS} chunks")
@@ -143,7 +148,7 @@ class ChunkTable:
 
 
 class Term(NamedTuple):
-    """The chunks [start, end) of a xorb, which are `size` bytes when unpacked."""
+    """The chunks [start, end) of a xorb, which have `size` bytes when decompressed."""
 
     xorb: str
     size: int
@@ -152,36 +157,38 @@ class Term(NamedTuple):
 
 
 class ShardFile(NamedTuple):
+    """A file that a shard lists."""
+
     sha256: str
     size: int
-    records: memoryview  # of its terms: there may be a million
+    records: memoryview  # of its terms, still packed, because there may be a million
 
-    def terms(self) -> Iterator[Term]:
+    def read_terms(self) -> Iterator[Term]:
         for xorb, _, size, start, end in RECORD.iter_unpack(self.records):
             yield Term(read_hash(xorb), size, start, end)
 
 
 def read_hash(data: bytes) -> str:
-    """Hashes are written as four numbers of 64 bits."""
+    """Reads a hash, which Xet writes as four little-endian numbers of 64 bits, as hexadecimal text."""
     return "".join(data[start : start + 8][::-1].hex() for start in range(0, 32, 8))
 
 
 def parse_shard(data: bytes) -> list[ShardFile]:
-    """The files of a shard. What it says of xorbs is not needed: they are here."""
+    """Reads the files that a shard lists. Its section about xorbs is skipped: the hub has the xorbs themselves."""
     if len(data) < SHARD_HEADER.size:
         raise BadRequest(f"a shard of {len(data)} bytes is too short to be one")
     tag, version, _ = SHARD_HEADER.unpack_from(data)
     if tag != SHARD_TAG or version != SHARD_VERSION:
-        raise BadRequest(f"this is no shard of version {SHARD_VERSION}, but begins with {data[:14]!r}, {version}")
-    records = Records(memoryview(data), SHARD_HEADER.size)
+        raise BadRequest(f"this is not a shard of version {SHARD_VERSION}: it begins with {data[:14]!r}, {version}")
+    records = RecordReader(memoryview(data), SHARD_HEADER.size)
     files = list(parse_files(records))
     while (header := records.take_header()) is not None:
         records.take(header[2])  # the chunks of a xorb
     return files
 
 
-class Records:
-    """The records of a shard, one after another."""
+class RecordReader:
+    """Reads the records of a shard, one after another."""
 
     def __init__(self, data: memoryview, position: int) -> None:
         self.data, self.position = data, position
@@ -194,41 +201,42 @@ class Records:
         return self.data[start:end]
 
     def take_header(self) -> tuple[bytes, int, int, int, int] | None:
-        """The next header of the section; None at its end."""
+        """Takes the header of the section's next item; None at the end of the section."""
         header: tuple[bytes, int, int, int, int] = RECORD.unpack(self.take(1))
-        return None if header[0] == LAST else header
+        return None if header[0] == END_OF_SECTION else header
 
 
-def parse_files(records: Records) -> Iterator[ShardFile]:
+def parse_files(records: RecordReader) -> Iterator[ShardFile]:
     while (header := records.take_header()) is not None:
         name, flags, num_terms = header[:3]
         terms = records.take(num_terms)
         if flags & HAS_VERIFICATION:
-            records.take(num_terms)  # hashes of what the sha256 proves
+            records.take(num_terms)  # hashes of the chunks; the sha256 of the file is enough
         if not flags & HAS_SHA256:
-            raise BadRequest(f"the shard does not tell the sha256 of the file {read_hash(name)}; upload it with one")
+            raise BadRequest(f"the shard has no sha256 for the file {read_hash(name)}; upload it with one")
         sha256 = read_hash(bytes(records.take(1)[:32]))
         yield ShardFile(sha256, sum(record[2] for record in RECORD.iter_unpack(terms)), terms)
 
 
-# Xorbs that wait
+# Storage of xorbs
 
 
-class Uploads:
-    """Where the xorbs of a repository wait for their shard: a folder for all that are sent within some hours.
+class XorbFolders:
+    """The folders in which the xorbs of a repository wait for their shards. Each is used for some hours.
 
-    Clients remember for weeks which xorbs they sent to an address, and refer to them instead of sending them again.
-    The folder's name is part of the address. So another folder makes them forget, and there is another one when this
-    one is too old, when it was lost, and when something in it turned out to be lost. No xorb is needed for longer
-    than an upload may last: what is older can be deleted.
+    Clients remember for weeks which xorbs they sent to a URL, and do not send them again. The URL contains the name of
+    the folder. So a new folder has a new URL, to which clients send everything. A new folder is begun when the last one
+    is too old or lost, or when a xorb in it is missing. Xorbs that are older than an upload may last can be deleted.
+
+    A small file `begun/NAME` marks a folder as in use, and its age is the age of the folder.
     """
 
     def __init__(self, storage: Storage, repository: int, hours: float) -> None:
         self.storage, self.hours = storage, hours
         self.folder = f"parts/xet/{repository}"
 
-    def begin(self) -> str:
-        """The name of the folder that a client shall send to."""
+    def choose(self) -> str:
+        """Chooses the folder for an upload: the newest, or a new one if that is too old. Returns its name."""
         marks = sorted(self.list_marks(), key=lambda mark: (mark.modified_at, mark.place))
         if marks and now() - marks[-1].modified_at < timedelta(hours=self.hours):
             return marks[-1].place.rpartition("/")[2]
@@ -236,22 +244,22 @@ class Uploads:
         write_all(self.storage, f"{self.folder}/begun/{name}", [name.encode()])
         return name
 
-    def forget(self) -> None:
-        """Whoever begins from now on sends everything again."""
+    def retire_all(self) -> None:
+        """Makes new uploads use a new folder, so that clients send all xorbs again."""
         for mark in self.list_marks():
             self.storage.delete(mark.place)
 
-    def list_marks(self) -> list[Stored]:
+    def list_marks(self) -> list[StoredFile]:
         return list(self.storage.list(f"{self.folder}/begun"))
 
-    def xorbs(self, name: str) -> "Xorbs":
-        return Xorbs(self.storage, f"{self.folder}/{name}")
+    def open_xorbs(self, name: str) -> "XorbStore":
+        return XorbStore(self.storage, f"{self.folder}/{name}")
 
 
-class Xorbs:
-    """The xorbs of an upload. Nobody but who may write to the repository adds any, so none spoils another's.
+class XorbStore:
+    """Stores and reads the xorbs in one folder. Only users who may write to the repository can add any.
 
-    Their own hashes are not verified: what counts is the sha256 of the file that their chunks make.
+    The hashes of xorbs are not verified, because the sha256 of the files that they make is.
     """
 
     def __init__(self, storage: Storage, folder: str) -> None:
@@ -259,11 +267,11 @@ class Xorbs:
         self.tables: dict[str, array[int]] = {}
 
     def receive(self, xorb: str) -> "XorbReceiver":
-        return XorbReceiver(self.storage.writer(f"{self.locate(xorb)}/chunks"))
+        return XorbReceiver(self.storage.open_writer(f"{self.locate(xorb)}/chunks"))
 
     def read(self, file: ShardFile) -> Iterator[bytes]:
-        """The bytes of a file, chunk after chunk."""
-        for term in file.terms():
+        """Yields the bytes of a file, chunk by chunk."""
+        for term in file.read_terms():
             yield from self.read_term(term)
 
     def read_term(self, term: Term) -> Iterator[bytes]:
@@ -279,7 +287,7 @@ class Xorbs:
 
     def find_table(self, xorb: str) -> "array[int]":
         if xorb not in self.tables:
-            if len(self.tables) >= MAX_TABLES:
+            if len(self.tables) >= MAX_CACHED_TABLES:
                 self.tables.pop(next(iter(self.tables)))
             self.tables[xorb] = self.read_table(xorb)
         return self.tables[xorb]
@@ -287,19 +295,21 @@ class Xorbs:
     def read_table(self, xorb: str) -> "array[int]":
         stored = next(self.storage.list(self.locate(xorb)), None)
         if stored is None:
-            raise MissingXorb(f"the xorb {xorb} did not arrive, or is not kept any more; begin the upload again")
+            raise MissingXorb(
+                f"the xorb {xorb} is not here, because it never arrived or is too old; begin the upload again"
+            )
         table = ChunkTable()
         for piece in self.storage.read(stored.place, 0, stored.size):
             table.add(piece)
         return table.offsets
 
     def locate(self, xorb: str) -> str:
-        # A folder of its own, since a folder can be asked what it holds and how large that is.
+        # Each xorb has its own folder, because `Storage.list` tells the size of the files in a folder.
         return f"{self.folder}/{xorb}"
 
 
 class XorbReceiver:
-    """Takes in a xorb; one that is not made of whole chunks leaves no trace."""
+    """Receives a xorb. If it does not consist of whole chunks, nothing of it is kept."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer, self.table, self.received = writer, ChunkTable(), 0
@@ -307,7 +317,7 @@ class XorbReceiver:
     def write(self, data: bytes) -> None:
         self.received += len(data)
         if self.received > MAX_XORB_SIZE:
-            raise TooLarge(f"a xorb has more than {MAX_XORB_SIZE} bytes")
+            raise TooLarge(f"the xorb is larger than {MAX_XORB_SIZE} bytes")
         self.table.add(data)
         self.writer.write(data)
 

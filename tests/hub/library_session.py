@@ -1,4 +1,4 @@
-"""transformers and datasets at work with a hub: what is pushed is loaded by its name."""
+"""Pushes models and data sets to a hub with transformers and datasets, and loads them by name."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ import muybridge
 folder, clip = Path(sys.argv[1]), sys.argv[2]
 
 
-def tell(**facts: object) -> None:
+def report(**facts: object) -> None:
     print(json.dumps(facts), flush=True)
 
 
@@ -28,17 +28,17 @@ files = HfApi().list_repo_files("lab/sharded")
 loaded = AutoModelForVideoClassification.from_pretrained("lab/sharded")
 same = all(torch.equal(tensor, loaded.state_dict()[name]) for name, tensor in model.state_dict().items())
 labels = pipeline("video-classification", model="lab/sharded")(clip, top_k=1)
-tell(step="model", num_shards=sum(name.endswith(".safetensors") for name in files), same=same, labels=len(labels))
+report(step="model", num_shards=sum(name.endswith(".safetensors") for name in files), same=same, labels=len(labels))
 
 info = HfApi().model_info("lab/sharded")
 metadata = get_safetensors_metadata("lab/sharded")
 counts = [info.safetensors.total, sum(metadata.parameter_count.values()), sum(p.numel() for p in model.parameters())]
-tell(step="info", counts=counts, architecture=info.config["model_type"], task=info.pipeline_tag)
+report(step="info", counts=counts, architecture=info.config["model_type"], task=info.pipeline_tag)
 
 HfApi().create_repo("lab/tables", repo_type="dataset")
 HfApi().upload_folder(repo_id="lab/tables", repo_type="dataset", folder_path=folder)
 splits = load_dataset("lab/tables")
 streamed = list(load_dataset("lab/tables", split="train", streaming=True))
-tell(step="data set", splits={name: len(split) for name, split in splits.items()}, streamed=streamed[:2])
+report(step="data set", splits={name: len(split) for name, split in splits.items()}, streamed=streamed[:2])
 splits["train"].push_to_hub("lab/pushed")
-tell(step="pushed", rows=load_dataset("lab/pushed", split="train")[:2])
+report(step="pushed", rows=load_dataset("lab/pushed", split="train")[:2])

@@ -1,4 +1,4 @@
-"""The hub is a package of its own: it needs neither torch nor muybridge, and knows its own database."""
+"""The hub imports neither torch nor muybridge, and checks the version of its database."""
 
 import subprocess
 import sys
@@ -17,12 +17,12 @@ print(*sorted({"torch", "transformers", "muybridge", "av", "numpy"} & set(sys.mo
 """
 
 
-def test_it_imports_neither_torch_nor_muybridge():
+def test_the_hub_imports_neither_torch_nor_muybridge():
     done = subprocess.run([sys.executable, "-c", EVERY_MODULE], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
 
-def test_a_database_of_another_version_is_refused_and_left_as_it_is(tmp_path):
+def test_a_database_of_another_version_is_refused(tmp_path):
     url = f"sqlite:///{tmp_path}/hub.sqlite"
     database = Database(url)
     with database.write() as connection:

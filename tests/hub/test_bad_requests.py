@@ -1,4 +1,4 @@
-"""Requests that no good client sends: each is refused in words, none does harm, none brings the server down."""
+"""Malformed requests: each is refused with a message, none changes anything, none stops the server."""
 
 import hashlib
 import itertools
@@ -13,13 +13,13 @@ import pytest
 from hub_client import Client
 from hub_server import serve_hub
 
-SECRET = b"what nobody else may read"
-NASTY = (
+SECRET = b"only the owner may read this"
+NASTY_STRINGS = (
     *("..", "../..", "%2e%2e", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%5c..", "%00", "a%00b", "%ff%fe", "%0d%0aX-Evil:1"),
     *("a" * 300, "-", ".", "a--b", "x.git", "api", "'%20OR%201=1--", "%25s%25n", "{{7*7}}", "<script>", "%f0%9f%8e%ac"),
     *("0" * 40, "refs%2fheads%2fmain", "-1", "1e999", "NaN", "null", "%C0%AE%C0%AE"),
 )
-ADDRESSES = (
+URLS = (
     *("/api/models/{}/model", "/api/models/lab/{}", "/api/{}/lab/model", "/api/models/lab/model/revision/{}"),
     *("/api/models/lab/model/tree/{}", "/api/models/lab/model/tree/main/{}", "/api/models/lab/model/commits/{}"),
     *("/lab/model/resolve/{}/README.md", "/lab/model/resolve/main/{}", "/{}/model/resolve/main/README.md"),
@@ -76,17 +76,17 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def before(server):
-    return state(server)
+def state_before(server):
+    return read_state(server)
 
 
-def state(server) -> dict[str, object]:
+def read_state(server) -> dict[str, object]:
     client = Client(server.url, server.token())
     return {name: [client.history(name), client.files(name)] for name in ("lab/model", "lab/secret")}
 
 
-def raw(server, request: bytes, wait: float = 5) -> bytes:
-    """What the server answers to bytes that no HTTP library would send."""
+def send_raw(server, request: bytes, wait: float = 5) -> bytes:
+    """Sends bytes that no HTTP library would send, and returns the answer."""
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=wait) as connection:
         connection.sendall(request)
@@ -99,48 +99,48 @@ def raw(server, request: bytes, wait: float = 5) -> bytes:
     return answer
 
 
-def test_no_malformed_request_brings_an_error_of_the_server_or_a_secret(server, before):
+def test_malformed_requests_cause_no_server_error_and_reveal_no_secret(server, state_before):
     token = server.token("stranger")
     tried = 0
     with httpx2.Client(base_url=server.url, timeout=20) as http:
-        for address, nasty, headers in itertools.product(ADDRESSES, NASTY, ({}, {"Authorization": f"Bearer {token}"})):
+        all_headers = ({}, {"Authorization": f"Bearer {token}"})
+        for url, nasty, headers in itertools.product(URLS, NASTY_STRINGS, all_headers):
             for method in ("GET", "HEAD") if headers else ("GET",):
-                answer = raw_path(http, method, address.format(*[nasty] * address.count("{}")), headers)
-                assert answer.status_code < 500 or answer.status_code == 501, (method, address, nasty, answer.text)
+                answer = request_raw_path(http, method, url.format(*[nasty] * url.count("{}")), headers)
+                assert answer.status_code < 500 or answer.status_code == 501, (method, url, nasty, answer.text)
                 assert SECRET not in answer.content
                 tried += 1
-        for (method, address), body in itertools.product(WRITES, BODIES):
+        for (method, url), body in itertools.product(WRITES, BODIES):
             for headers in ({}, {"Authorization": f"Bearer {token}"}, {"Authorization": "Bearer hf_wrong"}):
-                answer = http.request(method, address, content=body, headers=headers)
-                assert answer.status_code < 500 or answer.status_code == 501, (method, address, body[:200], answer.text)
+                answer = http.request(method, url, content=body, headers=headers)
+                assert answer.status_code < 500 or answer.status_code == 501, (method, url, body[:200], answer.text)
                 assert SECRET not in answer.content
                 tried += 1
     assert tried > 300
-    assert state(server) == before
+    assert read_state(server) == state_before
 
 
-def raw_path(http: httpx2.Client, method: str, path: str, headers: dict[str, str]) -> httpx2.Response:
-    """Without the tidying up that clients do to paths."""
-    address = http.build_request(method, "/", headers=headers)
-    address.url = address.url.copy_with(raw_path=path.encode("ascii", "ignore").replace(b" ", b"%20"))
-    return http.send(address)
+def request_raw_path(http: httpx2.Client, method: str, path: str, headers: dict[str, str]) -> httpx2.Response:
+    """Sends a request without the normalisation that clients apply to paths."""
+    request = http.build_request(method, "/", headers=headers)
+    request.url = request.url.copy_with(raw_path=path.encode("ascii", "ignore").replace(b" ", b"%20"))
+    return http.send(request)
 
 
-def test_the_owner_s_malformed_requests_are_refused_too(server, before):
+def test_malformed_requests_of_the_owner_change_nothing(server, state_before):
     token = server.token()
     with httpx2.Client(base_url=server.url, timeout=20, headers={"Authorization": f"Bearer {token}"}) as http:
-        for (method, address), body in itertools.product(WRITES, BODIES):
-            if "squash" in address or address.endswith(("branch/x", "tag/x")):
-                continue  # which these bodies may do
-            answer = http.request(method, address, content=body)
-            assert answer.status_code < 500 or answer.status_code == 501, (method, address, body[:200], answer.text)
-    after = state(server)
-    assert after == before
+        for (method, url), body in itertools.product(WRITES, BODIES):
+            if "squash" in url or url.endswith(("branch/x", "tag/x")):
+                continue  # some of these bodies are valid there
+            answer = http.request(method, url, content=body)
+            assert answer.status_code < 500 or answer.status_code == 501, (method, url, body[:200], answer.text)
+    assert read_state(server) == state_before
 
 
-def test_without_a_token_nothing_is_written(server, before):
+def test_requests_without_a_valid_write_token_change_nothing(server, state_before):
     sha256 = "a" * 64
-    good = [
+    valid_requests = [
         ("POST", "/api/repos/create", {"name": "lab/new"}),
         ("DELETE", "/api/repos/delete", {"name": "lab/model"}),
         ("POST", "/api/repos/move", {"fromRepo": "lab/model", "toRepo": "lab/moved"}),
@@ -156,18 +156,18 @@ def test_without_a_token_nothing_is_written(server, before):
         ("POST", "/api/models/lab/model/commit/main", {"key": "header", "value": {"summary": "s"}}),
     ]
     reader = server.token(can_write=False)
-    for method, address, body in good:
-        assert httpx2.request(method, server.url + address, json=body).status_code == 401, address
+    for method, url, body in valid_requests:
+        assert httpx2.request(method, server.url + url, json=body).status_code == 401, url
         wrong = {"Authorization": "Bearer hf_wrong"}
-        assert httpx2.request(method, server.url + address, json=body, headers=wrong).status_code == 401, address
-        only_reads = {"Authorization": f"Bearer {reader}"}
-        assert httpx2.request(method, server.url + address, json=body, headers=only_reads).status_code == 403, address
+        assert httpx2.request(method, server.url + url, json=body, headers=wrong).status_code == 401, url
+        read_only = {"Authorization": f"Bearer {reader}"}
+        assert httpx2.request(method, server.url + url, json=body, headers=read_only).status_code == 403, url
     forged = f"/lfs/whole/1/{sha256}?size=1&expires=99999999999&signature={'0' * 64}"
     assert httpx2.put(server.url + forged, content=b"x").status_code == 403
-    assert state(server) == before
+    assert read_state(server) == state_before
 
 
-def test_a_private_repository_looks_like_none_at_all(server):
+def test_a_private_repository_looks_like_a_missing_one(server):
     stranger = Client(server.url, server.token("stranger"))
     paths = (
         "/api/models/lab/{}",
@@ -183,14 +183,14 @@ def test_a_private_repository_looks_like_none_at_all(server):
     assert [model["id"] for model in stranger.ask("GET", "/api/models")] == ["lab/model"]
 
 
-def test_who_only_knows_a_hash_does_not_get_what_it_stands_for(server):
-    """By LFS's shortcut for contents that are there already, or by a commit that names them."""
+def test_knowing_the_hash_of_a_private_file_gives_no_access_to_it(server):
+    """Neither by LFS, which skips the upload of files that the hub has, nor by a commit that names the hash."""
     stranger = Client(server.url, server.token("stranger"))
     stranger.create("stranger/mine")
     sha256 = hashlib.sha256(SECRET * 100).hexdigest()
     wanted = {"operation": "upload", "objects": [{"oid": sha256, "size": len(SECRET) * 100}]}
     (answer,) = stranger.ask("POST", "/stranger/mine.git/info/lfs/objects/batch", json=wanted)["objects"]
-    assert "actions" in answer, "it must be sent"
+    assert "actions" in answer, "the hub asks for the upload of the whole file"
     with pytest.raises(httpx2.HTTPStatusError, match="400"):
         stranger.commit("stranger/mine", large={"stolen.bin": sha256})
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {len(SECRET) * 100}\n".encode()
@@ -201,7 +201,7 @@ def test_who_only_knows_a_hash_does_not_get_what_it_stands_for(server):
     assert stranger.download("stranger/mine", "mine.bin") == SECRET * 100
 
 
-def test_what_was_uploaded_never_becomes_a_page_of_the_site(server):
+def test_an_uploaded_html_file_is_downloaded_and_not_shown(server):
     answer = httpx2.get(f"{server.url}/lab/model/resolve/main/page.html")
     assert answer.headers["Content-Type"] == "application/octet-stream"
     assert answer.headers["Content-Disposition"].startswith("attachment")
@@ -224,26 +224,26 @@ def test_what_was_uploaded_never_becomes_a_page_of_the_site(server):
         b"GET /" + b"a" * 300_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
-def test_what_is_not_http_is_refused(server, request_bytes):
-    answer = raw(server, request_bytes)
+def test_bytes_that_are_not_valid_http_are_refused(server, request_bytes):
+    answer = send_raw(server, request_bytes)
     assert b" 500 " not in answer.split(b"\r\n")[0]
     assert httpx2.get(f"{server.url}/api/models").status_code == 200
 
 
-def test_a_client_that_sends_nothing_or_hardly_anything_is_let_go(server):
-    begun = time.monotonic()
-    assert raw(server, b"") == b""
-    assert raw(server, b"GET /api/mod") == b""
+def test_clients_that_send_too_slowly_are_disconnected(server):
+    started = time.monotonic()
+    assert send_raw(server, b"") == b""
+    assert send_raw(server, b"GET /api/mod") == b""
     client = Client(server.url, server.token())
     head = (
         f"POST /api/models/lab/model/commit/main HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.token}\r\n"
         f"Content-Length: 1000000\r\n\r\n"
     )
-    assert b" 408 " in raw(server, head.encode() + b'{"key": ').split(b"\r\n")[0]
-    assert time.monotonic() - begun < 8
+    assert b" 408 " in send_raw(server, head.encode() + b'{"key": ').split(b"\r\n")[0]
+    assert time.monotonic() - started < 8
 
 
-def test_bodies_that_are_too_large_are_refused_before_they_fill_anything(server):
+def test_bodies_that_are_too_large_are_refused(server):
     client = Client(server.url, server.token())
     answer = client.http.post("/api/repos/create", content=b"x" * (11 << 20))
     assert answer.status_code == 413
@@ -255,11 +255,11 @@ def test_bodies_that_are_too_large_are_refused_before_they_fill_anything(server)
     assert client.http.post("/lab/model.git/info/lfs/objects/batch", json=too_large).status_code == 413
 
 
-def test_contents_other_than_announced_are_refused(server):
+def test_an_upload_that_differs_from_its_announcement_is_refused(server):
     client = Client(server.url, server.token())
     content = os.urandom(2_000_000)
-    address = client.upload_address("lab/model", content)
+    url = client.request_upload_url("lab/model", content)
     for wrong in (os.urandom(2_000_000), content[:-1], content + b"x", b""):
-        assert client.http.put(address, content=wrong).status_code == 400
+        assert client.http.put(url, content=wrong).status_code == 400
     unfinished = server.root / "storage" / "unfinished"
     assert list(unfinished.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The hub behind nginx with TLS, with the configuration that the documentation shows."""
+"""The hub behind nginx with TLS, in the configuration of examples/hub."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from hub_client import Client
-from hub_server import free_port, serve_hub
+from hub_server import find_free_port, serve_hub
 from missing import miss
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hub" / "nginx.conf"
@@ -20,10 +20,10 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "hub" / "nginx.conf"
 
 @pytest.fixture(scope="module")
 def nginx(tmp_path_factory):
-    """A hub, and nginx before it: the address, and the certificate that clients have to trust."""
+    """A hub behind nginx: the server, the URL of nginx, and the certificate that clients must trust."""
     if not shutil.which("nginx", path="/usr/sbin:" + os.environ["PATH"]):
         miss("nginx is not installed: Debian has it as the package nginx-light")
-    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
+    folder, port = tmp_path_factory.mktemp("nginx"), find_free_port()
     certificate, key = folder / "hub.pem", folder / "hub.key"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
@@ -40,26 +40,26 @@ def nginx(tmp_path_factory):
         }.items():
             assert example in text
             text = text.replace(example, real)
-        places = "".join(
+        temp_paths = "".join(
             f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         settings = folder / "nginx.conf"
         settings.write_text(
             f"daemon off; pid {folder}/pid; error_log {folder}/errors;\nevents {{}}\n"
-            f"http {{ access_log off; {places}\n{text} }}\n"
+            f"http {{ access_log off; {temp_paths}\n{text} }}\n"
         )
         process = subprocess.Popen(
             ["nginx", "-c", settings], env=os.environ | {"PATH": "/usr/sbin:" + os.environ["PATH"]}
         )
         try:
-            wait_for(f"https://localhost:{port}/health", certificate)
+            wait_for_answer(f"https://localhost:{port}/health", certificate)
             yield server, f"https://localhost:{port}", certificate
         finally:
             process.terminate()
             process.wait(10)
 
 
-def wait_for(url: str, certificate: Path) -> None:
+def wait_for_answer(url: str, certificate: Path) -> None:
     for _ in range(100):
         try:
             httpx2.get(url, verify=ssl.create_default_context(cafile=str(certificate)))
@@ -69,7 +69,7 @@ def wait_for(url: str, certificate: Path) -> None:
     raise TimeoutError(f"{url} does not answer")
 
 
-def test_the_client_works_through_tls(nginx, tmp_path):
+def test_the_client_works_through_nginx_with_tls(nginx, tmp_path):
     server, url, certificate = nginx
     content = os.urandom(5_000_000)
     (tmp_path / "up" / "sub").mkdir(parents=True)
@@ -93,7 +93,7 @@ def test_the_client_works_through_tls(nginx, tmp_path):
     assert (Path(snapshot) / "sub" / "with space & ünicode.txt").read_text() == "text"
 
 
-def test_addresses_that_are_given_out_are_those_of_the_proxy(nginx):
+def test_urls_in_answers_are_those_of_the_proxy(nginx):
     server, url, certificate = nginx
     client = Client(url, server.token())
     client.http = httpx2.Client(
@@ -102,5 +102,5 @@ def test_addresses_that_are_given_out_are_those_of_the_proxy(nginx):
         verify=ssl.create_default_context(cafile=str(certificate)),
     )
     client.create("lab/other")
-    assert client.upload_address("lab/other", b"x" * 2_000_000).startswith(f"{url}/lfs/")
+    assert client.request_upload_url("lab/other", b"x" * 2_000_000).startswith(f"{url}/lfs/")
     assert client.http.get("/api/models?limit=1").headers["Link"].startswith(f"<{url}/api/models?")

@@ -1,4 +1,4 @@
-"""The pages in a real browser: searched, read on a phone, used by keyboard, seen in light and dark, without scripts."""
+"""The pages in a real browser: search, phone screens, keyboard, light and dark colours, without JavaScript."""
 
 import json
 from collections.abc import Iterator
@@ -13,10 +13,13 @@ from hub_client import Client
 from hub_server import Server, serve_hub
 
 CARD = Path(__file__).parents[2] / "model_cards" / "sprites-r2plus1d"
-LEAST_CONTRAST = 4.5
+MIN_CONTRAST = 4.5
 
-# What the browser says of pages that are not there, and of addresses that it does not trust.
-EXPECTED = ("the server responded with a status of 40", "The Cross-Origin-Opener-Policy header has been ignored")
+# Console messages of the browser about missing pages and about plain HTTP.
+EXPECTED_MESSAGES = (
+    "the server responded with a status of 40",
+    "The Cross-Origin-Opener-Policy header has been ignored",
+)
 
 PAGES = {
     "list": "/models",
@@ -47,8 +50,8 @@ def server(tmp_path_factory) -> Iterator[Server]:
         yield server
 
 
-class Look:
-    """Opens pages, and holds against them whatever the browser complains about or asks of other sites."""
+class PageOpener:
+    """Opens pages, and collects errors of the browser and requests to other sites as complaints."""
 
     def __init__(self, browser: Browser, server: Server) -> None:
         self.browser, self.server = browser, server
@@ -64,21 +67,21 @@ class Look:
         return page
 
     def complain(self, text: str) -> None:
-        if not any(words in text for words in EXPECTED):
+        if not any(message in text for message in EXPECTED_MESSAGES):
             self.complaints.append(text)
 
 
 @pytest.fixture
-def look(browser, server) -> Iterator[Look]:
-    look = Look(browser, server)
-    yield look
+def opener(browser, server) -> Iterator[PageOpener]:
+    opener = PageOpener(browser, server)
+    yield opener
     for context in browser.contexts:
         context.close()
-    assert look.complaints == []
+    assert opener.complaints == []
 
 
-def test_a_model_is_searched_for_found_and_read(look):
-    page = look.open("/")
+def test_a_visitor_searches_finds_and_reads_a_model(opener):
+    page = opener.open("/")
     page.get_by_role("searchbox", name="Search models by name").fill("sprites")
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("status")).to_have_text("1 model")
@@ -93,21 +96,21 @@ def test_a_model_is_searched_for_found_and_read(look):
     page.wait_for_function("image => image.complete && image.naturalWidth > 100", arg=picture.element_handle())
 
 
-def test_filters_stand_beside_a_wide_list_and_fold_away_on_a_phone(look):
-    page = look.open("/models")
+def test_filters_are_open_on_a_wide_screen_and_folded_on_a_phone(opener):
+    page = opener.open("/models")
     page.get_by_role("link", name="slowfast 1").click()
     expect(page.get_by_role("status")).to_have_text("1 model")
     page.get_by_role("link", name="Remove: architecture: slowfast").click()
     expect(page.get_by_role("status")).to_have_text("2 models")
-    page = look.open("/models", viewport={"width": 390, "height": 844})
+    page = opener.open("/models", viewport={"width": 390, "height": 844})
     expect(page.get_by_role("link", name="slowfast 1")).to_be_hidden()
     page.get_by_text("Filters", exact=True).click()
     page.get_by_role("link", name="slowfast 1").click()
     expect(page.get_by_role("status")).to_have_text("1 model")
 
 
-def test_all_works_without_scripts(look):
-    page = look.open("/", java_script_enabled=False)
+def test_pages_work_without_javascript(opener):
+    page = opener.open("/", java_script_enabled=False)
     page.get_by_role("link", name="video_resnet").click()
     page.get_by_role("link", name="lab/sprites").click()
     expect(page.get_by_role("button", name="Copy the name")).to_have_count(0)
@@ -119,11 +122,11 @@ def test_all_works_without_scripts(look):
     expect(page.get_by_role("row", name="curves.png")).to_contain_text("added")
 
 
-def test_what_to_type_is_copied_with_this_hubs_address(look, server):
-    page = look.open("/lab/sprites", permissions=["clipboard-read", "clipboard-write"])
+def test_copy_buttons_copy_names_and_commands_with_the_url_of_this_hub(opener, server):
+    page = opener.open("/lab/sprites", permissions=["clipboard-read", "clipboard-write"])
     for label, expected in {
         "Copy the name lab/sprites": "lab/sprites",
-        "Copy: where this hub is": f"export HF_ENDPOINT={server.url}",
+        "Copy: the address of this hub": f"export HF_ENDPOINT={server.url}",
         "Copy: Download it": "hf download lab/sprites",
     }.items():
         page.get_by_role("button", name=label).click()
@@ -131,14 +134,14 @@ def test_what_to_type_is_copied_with_this_hubs_address(look, server):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "hub.test"])
-def test_one_signs_in_looks_at_what_is_private_and_signs_out(look, server, host):
-    """Also where browsers trust the address less, and leave out the header that tells where a form was sent from."""
-    page = look.open("/lab/mine", base=server.url.replace("127.0.0.1", host))
+def test_a_user_signs_in_sees_a_private_model_and_signs_out(opener, server, host):
+    """Also on a host name without TLS, for which browsers leave out the header Sec-Fetch-Site."""
+    page = opener.open("/lab/mine", base=server.url.replace("127.0.0.1", host))
     expect(page.get_by_role("heading", level=1)).to_have_text("Not Found")
     page.get_by_role("main").get_by_role("link", name="sign in").click()
     page.get_by_label("Token").fill("hf_wrong")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("not known here")
+    expect(page.get_by_role("alert")).to_contain_text("does not know this token")
     page.get_by_label("Token").fill(server.token("lab"))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("lab/mine")
@@ -150,8 +153,8 @@ def test_one_signs_in_looks_at_what_is_private_and_signs_out(look, server, host)
     expect(page.get_by_role("heading", level=1)).to_have_text("Not Found")
 
 
-def test_the_keyboard_leads_to_the_content_and_shows_where_it_is(look):
-    page = look.open("/models")
+def test_the_keyboard_can_skip_to_the_content_and_focus_is_visible(opener):
+    page = opener.open("/models")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
@@ -162,27 +165,27 @@ def test_the_keyboard_leads_to_the_content_and_shows_where_it_is(look):
 
 
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
-def test_no_page_is_wider_than_a_phone(look, path):
-    page = look.open(path, viewport={"width": 360, "height": 800})
+def test_no_page_is_wider_than_a_phone(opener, path):
+    page = opener.open(path, viewport={"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
-def test_every_text_stands_out_from_what_is_behind_it_in_light_and_dark(look, path):
-    page = look.open(path, reduced_motion="reduce")
-    pages_behind = set()
+def test_every_text_has_enough_contrast_in_light_and_dark(opener, path):
+    page = opener.open(path, reduced_motion="reduce")
+    backgrounds = set()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        found = page.evaluate(CONTRASTS)
+        found = page.evaluate(MEASURE_CONTRASTS)
         assert len(found) > 5
-        assert [text for text in found if text["contrast"] < LEAST_CONTRAST] == []
-        pages_behind.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
-    assert len(pages_behind) == 2
+        assert [text for text in found if text["contrast"] < MIN_CONTRAST] == []
+        backgrounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert len(backgrounds) == 2
 
 
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
-def test_every_page_can_be_found_ones_way_in(look, path):
-    page = look.open(path)
+def test_every_page_has_landmarks_ordered_headings_and_names_for_all_controls(opener, path):
+    page = opener.open(path)
     for role in ("banner", "main", "contentinfo"):
         expect(page.get_by_role(role)).to_have_count(1)
     levels = page.locator("h1, h2, h3, h4, h5, h6").evaluate_all(
@@ -190,15 +193,15 @@ def test_every_page_can_be_found_ones_way_in(look, path):
     )
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels)), levels
-    unnamed = page.locator("a, button, input:not([type=hidden])").evaluate_all(UNNAMED)
+    unnamed = page.locator("a, button, input:not([type=hidden])").evaluate_all(FIND_UNNAMED)
     assert unnamed == []
     navigations = page.locator("nav").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
     assert len(set(navigations)) == len(navigations)
     assert None not in navigations
 
 
-# The contrast of each text with the nearest colour behind it, as WCAG 2 computes it.
-CONTRASTS = """() => {
+# Measures the contrast of each text with its background, by the formula of WCAG 2.
+MEASURE_CONTRASTS = """() => {
   const parse = text => text.match(/[\\d.]+/g).map(Number);
   const linear = part => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
   const luminance = ([red, green, blue]) => 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
@@ -220,6 +223,6 @@ CONTRASTS = """() => {
   return found;
 }"""
 
-UNNAMED = """all => all.filter(one => !(
+FIND_UNNAMED = """all => all.filter(one => !(
   one.textContent.trim() || one.getAttribute("aria-label") || (one.labels && one.labels.length)
 )).map(one => one.outerHTML)"""

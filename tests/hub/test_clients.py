@@ -1,4 +1,4 @@
-"""Unmodified clients, old and new, in processes of their own, against the real server."""
+"""Unmodified clients, old and new, each in its own process, against the real server."""
 
 import hashlib
 import json
@@ -57,28 +57,28 @@ CLIENTS = {
 
 @pytest.fixture(scope="module", params=CLIENTS)
 def steps(request, server, folder, tmp_path_factory):
-    """What a client saw in a session, by the steps of it."""
+    """What a client saw in a session (`client_session.py`), by the name of the step."""
     environment = CLIENTS[request.param]
     client = environment.get("PYTHONPATH")
     if client and not Path(client).is_dir():
         miss(f"there is no {client}; `make .venv` puts older clients there")
     repository = f"lab/model-{list(CLIENTS).index(request.param)}"
     cache = tmp_path_factory.mktemp("cache")
-    copy = shutil.copytree(folder, cache / "folder")  # some clients leave notes in it
+    copy = shutil.copytree(folder, cache / "folder")  # some clients leave files in it
     printed = run(server, sys.executable, SESSION, copy, repository, HF_HOME=str(cache), **environment)
     lines = [json.loads(line) for line in printed.splitlines()]
     return {line.get("step", "start"): line for line in lines} | {"repository": repository}
 
 
-def test_it_comes_to_the_end(steps):
+def test_the_session_runs_to_its_end(steps):
     assert steps["start"]["user"] == "lab"
     assert "end" in steps
 
 
-def test_a_folder_goes_up_and_comes_back_as_it_was(steps, folder):
+def test_an_uploaded_folder_is_downloaded_unchanged(steps, folder):
     assert steps["create"]["again"]
     assert steps["create"]["status"] == 409
-    oid = steps["upload_folder"]["oid"] or steps["upload_folder"]["address"].split("/commit/")[1]
+    oid = steps["upload_folder"]["oid"] or steps["upload_folder"]["url"].split("/commit/")[1]
     assert steps["snapshot"]["same"]
     assert steps["snapshot"]["commit"] == steps["info"]["sha"] == oid
     assert steps["info"]["tags"] == ["a-tag", "license:mit"]
@@ -86,8 +86,8 @@ def test_a_folder_goes_up_and_comes_back_as_it_was(steps, folder):
     assert {name: size for name, (size, _, _) in steps["info"]["siblings"].items()} == sizes
 
 
-def test_files_have_the_names_that_git_gives_them(steps, folder):
-    """Small ones that of their contents, large ones that of their LFS pointer."""
+def test_files_have_the_hashes_that_git_gives_them(steps, folder):
+    """Small files the hash of their content, large files the hash of their LFS pointer."""
     siblings, weights = steps["info"]["siblings"], (folder / "weights.bin").read_bytes()
     sha256 = hashlib.sha256(weights).hexdigest()
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {len(weights)}\n"
@@ -100,7 +100,7 @@ def git_hash(content: bytes) -> str:
     return done.stdout.decode().strip()
 
 
-def test_folders_and_history_can_be_looked_through(steps):
+def test_folders_and_history_can_be_listed(steps):
     assert steps["tree"]["paths"] == ["README.md", "nested", "nested/deep file.txt", "weights.bin"]
     assert steps["tree"]["titles"] == ["All of it"]
     assert steps["history"]["titles"] == ["Changes", "All of it", "Initial commit"]
@@ -108,17 +108,17 @@ def test_folders_and_history_can_be_looked_through(steps):
     assert sorted(steps["paths"]["paths"]) == ["copies", "weights.bin"]
 
 
-def test_a_commit_adds_deletes_and_copies_at_once(steps):
+def test_one_commit_can_add_delete_and_copy_files(steps):
     assert steps["commit"]["files"] == ["copies/weights.bin", "notes/new.txt", "weights.bin"]
     assert "# Hi" in steps["old revision"]["text"]
 
 
-def test_a_commit_onto_what_is_not_the_newest_is_refused(steps):
+def test_a_commit_with_an_old_parent_is_refused(steps):
     assert steps["conflict"]["status"] == 412
-    assert "look at what changed, then commit again" in steps["conflict"]["message"]
+    assert "look at the changes, then commit again" in steps["conflict"]["message"]
 
 
-def test_branches_and_tags(steps):
+def test_branches_and_tags_are_created_listed_and_deleted(steps):
     assert steps["refs"]["branches"] == ["feature/x", "main"]
     assert list(steps["refs"]["tags"]) == ["v1"]
     assert steps["branch"]["text"] == "x"
@@ -127,7 +127,7 @@ def test_branches_and_tags(steps):
     assert len(steps["squash"]["titles"]) == 1
 
 
-def test_files_open_as_files(steps, folder):
+def test_the_file_system_of_the_client_reads_lists_and_writes(steps, folder):
     assert steps["filesystem"]["piece"] == (folder / "weights.bin").read_bytes()[100_000:100_020].hex()
     names = [f"{steps['repository']}/{name}" for name in ("copies", "notes", "weights.bin")]
     assert steps["filesystem"]["names"] == names
@@ -141,32 +141,32 @@ def test_files_open_as_files(steps, folder):
         ("no file", "EntryNotFoundError", "there is no 'nothing.txt'"),
         ("no revision", "RevisionNotFoundError", "has no revision 'nothing'"),
         ("no repository", "RepositoryNotFoundError", "or it is private and this token does not see it"),
-        ("not mine", "HfHubHTTPError", "this token writes to lab, not to others"),
+        ("not mine", "HfHubHTTPError", "this token can write to lab, not to others"),
         ("pull request", "BadRequestError", "pull requests are not offered by this hub"),
     ],
 )
-def test_what_goes_wrong_is_said_in_the_words_of_the_client(steps, step, error, message):
+def test_errors_reach_the_user_as_the_exceptions_of_the_client(steps, step, error, message):
     assert steps[step]["error"] in (error, f"Remote{error}")
     assert message in steps[step]["message"]
 
 
-def test_lists_find_by_name_and_tag(steps):
+def test_lists_are_searched_by_name_and_filtered_by_tag(steps):
     assert steps["list"]["found"] == [steps["repository"]]
     assert steps["list"]["tagged"] == []  # the card with the tag was deleted
     assert steps["exists"] == {"step": "exists", "here": True, "there": False}
 
 
-def test_data_sets_and_spaces_are_kept_alike_and_private_ones_hidden(steps):
+def test_data_sets_and_spaces_work_and_private_ones_are_hidden(steps):
     assert steps["data set"]["private"]
     assert steps["data set"]["hidden"]["error"] == "RepositoryNotFoundError"
     assert steps["space"]["id"] == steps["repository"]
 
 
-def test_a_large_folder_goes_up_by_itself(steps):
-    if "large folder" in steps:  # which the newest clients do in upload_folder
+def test_a_large_folder_is_uploaded(steps):
+    if "large folder" in steps:  # the newest clients have no function for it: upload_folder does it
         assert steps["large folder"]["files"] == ["README.md", "nested/deep file.txt", "weights.bin"]
 
 
-def test_repositories_move_and_go(steps):
+def test_repositories_are_moved_and_deleted(steps):
     assert steps["move"]["files"] == 4
     assert steps["move"]["status"] == steps["delete"]["status"] == steps["delete again"]["status"] == 404

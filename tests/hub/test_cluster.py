@@ -1,4 +1,4 @@
-"""Two servers on one PostgreSQL and one S3: either may be killed, neither is missed."""
+"""Two servers on one PostgreSQL and one S3: if one is killed, the other goes on."""
 
 import os
 import shutil
@@ -16,9 +16,9 @@ import httpx2
 import pytest
 
 from hub_client import Client
-from hub_server import free_port, start_server
+from hub_server import find_free_port, start_server
 from missing import miss
-from muybridge_hub.maintenance import check, collect_garbage
+from muybridge_hub.maintenance import collect_garbage, find_problems
 from muybridge_hub.settings import Settings
 
 WAIT_SECONDS = 30
@@ -37,12 +37,12 @@ def wait_for_port(port: int) -> None:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory):
-    """The address of a PostgreSQL of the tests' own."""
+    """The URL of a PostgreSQL server that the tests start."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs and not shutil.which("initdb"):
         miss("PostgreSQL is not installed: Debian has it as the package postgresql")
     bin_folder = programs[-1].parent if programs else Path(shutil.which("initdb")).parent
-    folder, port = tmp_path_factory.mktemp("postgres"), free_port()
+    folder, port = tmp_path_factory.mktemp("postgres"), find_free_port()
     user = {}
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         for parent in (folder, *takewhile(lambda parent: parent != Path(gettempdir()), folder.parents)):
@@ -70,22 +70,22 @@ def database(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def storage():
-    """The address of a bucket in a stand-in for S3."""
+    """The URL of a bucket on a simulated S3, and the environment variables to reach it."""
     pytest.importorskip("moto.server", reason="moto is not installed: `make .venv` installs it")
-    port = free_port()
+    port = find_free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    account = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
-    account["AWS_ENDPOINT_URL_S3"] = f"http://127.0.0.1:{port}"
+    environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+    environment["AWS_ENDPOINT_URL_S3"] = f"http://127.0.0.1:{port}"
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in account.items():
+        for name, value in environment.items():
             patch.setenv(name, value)
         try:
             wait_for_port(port)
             httpx2.put(f"http://127.0.0.1:{port}/bucket")
-            yield "s3://bucket/hub", account
+            yield "s3://bucket/hub", environment
         finally:
             server.terminate()
             server.wait(WAIT_SECONDS)
@@ -94,13 +94,13 @@ def storage():
 @pytest.fixture
 def servers(tmp_path, database, storage):
     """Two servers that share nothing but a database and a storage."""
-    address, account = storage
+    storage_url, environment = storage
     both = [
         start_server(
             Settings(
-                root=tmp_path / name, database=database, storage=address, multipart_from=12 << 20, part_size=6 << 20
+                root=tmp_path / name, database=database, storage=storage_url, multipart_from=12 << 20, part_size=6 << 20
             ),
-            environment=account,
+            environment=environment,
         )
         for name in ("one", "other")
     ]
@@ -110,7 +110,7 @@ def servers(tmp_path, database, storage):
         server.hub.close()
 
 
-def test_what_one_server_takes_the_other_gives(servers):
+def test_one_server_serves_what_the_other_received(servers):
     one, other = servers
     token = one.token()
     first, second = Client(one.url, token), Client(other.url, token)
@@ -128,10 +128,10 @@ def test_what_one_server_takes_the_other_gives(servers):
     assert httpx2.get(f"{other.url}/api/models/lab/shared").status_code == 404
     first.commit("lab/shared", deleted=("parts.bin",))
     assert set(second.files("lab/shared")) == {"README.md", "whole.bin"}
-    assert list(check(other.hub, show_progress=False)) == []
+    assert list(find_problems(other.hub, show_progress=False)) == []
 
 
-def test_commits_to_both_at_once_all_arrive_though_one_is_killed(servers):
+def test_killing_one_of_two_servers_loses_no_finished_commit(servers):
     one, other = servers
     token = one.token()
     Client(one.url, token).create("lab/busy")
@@ -144,7 +144,7 @@ def test_commits_to_both_at_once_all_arrive_though_one_is_killed(servers):
             client.commit("lab/busy", {f"{number}.txt": b"x"}, {f"{number}.bin": sha256}, title=f"number {number}")
             done.append(number)
         except httpx2.HTTPError:
-            assert number % 2, "only the killed one fails"
+            assert number % 2, "only requests to the killed server fail"
 
     with ThreadPoolExecutor(8) as pool:
         waiting = [pool.submit(commit, number) for number in range(40)]
@@ -160,41 +160,41 @@ def test_commits_to_both_at_once_all_arrive_though_one_is_killed(servers):
     assert {f"number {number}" for number in done} <= titles
     files = client.files("lab/busy")
     for number in range(40):
-        is_there = f"number {number}" in titles
-        assert (f"{number}.txt" in files) == (f"{number}.bin" in files) == is_there
-    assert list(check(one.hub, show_progress=False)) == []
+        is_committed = f"number {number}" in titles
+        assert (f"{number}.txt" in files) == (f"{number}.bin" in files) == is_committed
+    assert list(find_problems(one.hub, show_progress=False)) == []
     collect_garbage(one.hub, timedelta(0))
     assert client.download("lab/busy", "0.bin") == b"large 0" * 100
-    assert list(check(one.hub, show_progress=False)) == []
+    assert list(find_problems(one.hub, show_progress=False)) == []
 
 
-def test_a_damaged_object_is_found(servers):
+def test_check_finds_damaged_and_missing_objects_on_s3(servers):
     one, _ = servers
     client = Client(one.url, one.token())
     client.create("lab/damaged")
     client.commit("lab/damaged", large={"w.bin": client.upload("lab/damaged", b"right" * 1000)})
     (entry,) = client.files("lab/damaged").values()
-    blob = one.hub.contents.find(entry["lfs"]["oid"])
-    one.hub.storage.files.pipe_file(one.hub.storage.locate(blob.place), b"wrong" * 1000)
-    (problem,) = check(one.hub, show_progress=False)
+    blob = one.hub.blob_store.find(entry["lfs"]["oid"])
+    one.hub.storage.files.pipe_file(one.hub.storage.get_full_path(blob.place), b"wrong" * 1000)
+    (problem,) = find_problems(one.hub, show_progress=False)
     assert blob.sha256 in problem
     one.hub.storage.delete(blob.place)
-    (problem,) = check(one.hub, show_progress=False)
+    (problem,) = find_problems(one.hub, show_progress=False)
     assert "cannot be read" in problem
     client.ask("DELETE", "/api/repos/delete", json={"name": "lab/damaged"})
     collect_garbage(one.hub, timedelta(0))
-    assert list(check(one.hub, show_progress=False)) == []
+    assert list(find_problems(one.hub, show_progress=False)) == []
 
 
-def test_two_who_send_the_same_files_do_not_wait_for_each_other_for_ever(servers):
+def test_simultaneous_commits_of_the_same_files_do_not_deadlock(servers):
     one, other = servers
     token = one.token()
     Client(one.url, token).create("lab/same")
     files = {f"{number}.txt": f"the same {number}".encode() for number in range(100)}
 
     def send(url: str, order: int) -> str:
-        some = dict(list(files.items())[::order])
-        return Client(url, token).commit("lab/same", some, title=f"Order {order}")
+        ordered = dict(list(files.items())[::order])
+        return Client(url, token).commit("lab/same", ordered, title=f"Order {order}")
 
     with ThreadPoolExecutor(4) as pool:
         orders = [(one.url, 1), (other.url, -1), (one.url, -1), (other.url, 1)]
@@ -204,7 +204,7 @@ def test_two_who_send_the_same_files_do_not_wait_for_each_other_for_ever(servers
 
 
 @pytest.mark.parametrize(
-    "address",
+    "url",
     [
         "/api/models?search=a%00b",
         "/api/models?author=%00",
@@ -215,7 +215,7 @@ def test_two_who_send_the_same_files_do_not_wait_for_each_other_for_ever(servers
         "/models?q=%00",
     ],
 )
-def test_letters_that_postgresql_does_not_take_are_refused(servers, address):
+def test_characters_that_postgresql_cannot_store_are_refused(servers, url):
     client = Client(servers[0].url, servers[0].token())
     client.http.post("/api/repos/create", json={"name": "lab/nul"})
-    assert 400 <= client.http.get(address).status_code < 500 or address.startswith("/models")
+    assert 400 <= client.http.get(url).status_code < 500 or url.startswith("/models")

@@ -1,4 +1,4 @@
-"""What a writer, or anybody, could do to a hub on purpose."""
+"""Attacks on a hub, by users who may write and by anybody."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ import pytest
 from hub_client import Client
 from hub_server import serve_hub, start_server
 from muybridge_hub.errors import BadRequest
-from muybridge_hub.maintenance import back_up, check, collect_garbage
+from muybridge_hub.maintenance import back_up, collect_garbage, find_problems
 from muybridge_hub.names import check_path
 from muybridge_hub.settings import Settings
 
@@ -36,7 +36,7 @@ FRONT_MATTERS = (
 )
 
 
-def test_no_card_fails_a_commit_a_page_or_the_next_start(tmp_path):
+def test_no_front_matter_breaks_a_commit_a_page_or_the_next_start(tmp_path):
     settings = Settings(root=tmp_path / "hub")
     server = start_server(settings)
     client = Client(server.url, server.token())
@@ -68,7 +68,7 @@ def client(server):
     return client
 
 
-def test_no_header_of_weights_fails_a_commit_or_its_answers(client):
+def test_no_safetensors_header_breaks_a_commit_or_the_api(client):
     client.create("lab/weights")
     headers = [
         {"a": {"dtype": "F32", "shape": [999_999_999] * 60_000, "data_offsets": [0, 4]}},
@@ -81,28 +81,28 @@ def test_no_header_of_weights_fails_a_commit_or_its_answers(client):
     ]
     for header in headers:
         text = json.dumps(header).encode()
-        begun = time.monotonic()
+        started = time.monotonic()
         sha256 = client.upload("lab/weights", struct.pack("<Q", len(text)) + text + bytes(4))
         client.commit("lab/weights", {"i.json": b'{"weight_map": {"a": "m.safetensors"}}'}, {"m.safetensors": sha256})
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - started < 2
         assert client.ask("GET", "/api/models/lab/weights")["siblings"]
         client.ask("GET", "/api/models/lab/weights/safetensors-metadata/i.json")
 
 
-def test_whoever_pins_a_commit_gets_that_commit(client):
+def test_a_pinned_commit_wins_over_a_branch_with_the_same_name(client):
     pinned = client.commit("lab/model", {"weights.txt": b"good"})
     evil = client.commit("lab/model", {"weights.txt": b"evil"})
     client.ask("POST", f"/api/models/lab/model/branch/{pinned}", json={"startingPoint": evil})
     assert client.download("lab/model", "weights.txt", revision=pinned) == b"good"
 
 
-def test_folders_are_only_so_deep():
+def test_paths_are_at_most_50_folders_deep():
     assert check_path("a/" * 49 + "x")
     with pytest.raises(BadRequest, match="50 folders deep"):
         check_path("a/" * 50 + "x")
 
 
-def test_parts_are_joined_once_however_often_that_is_asked_for(client):
+def test_joining_the_parts_of_an_upload_twice_succeeds(client):
     content = os.urandom(250_000)
     wanted = {"operation": "upload", "transfers": ["multipart"]}
     sha256 = hashlib.sha256(content).hexdigest()
@@ -110,30 +110,30 @@ def test_parts_are_joined_once_however_often_that_is_asked_for(client):
     (answer,) = client.ask("POST", "/lab/model.git/info/lfs/objects/batch", json=wanted)["objects"]
     upload = answer["actions"]["upload"]
     size = int(upload["header"].pop("chunk_size"))
-    for number, address in upload["header"].items():
-        client.ask("PUT", address, content=content[(int(number) - 1) * size : int(number) * size])
+    for number, url in upload["header"].items():
+        client.ask("PUT", url, content=content[(int(number) - 1) * size : int(number) * size])
     for _ in range(2):
         assert client.http.post(upload["href"], json={"oid": sha256, "parts": []}).status_code == 200
 
 
 @pytest.mark.usefixtures("client")
-def test_an_address_to_upload_to_ends_with_the_token_it_was_given_for(server):
-    client_of_two = Client(server.url, server.token())
+def test_revoking_a_token_invalidates_its_upload_urls(server):
+    other_client = Client(server.url, server.token())
     content = os.urandom(1000)
-    address = client_of_two.upload_address("lab/model", content)
+    url = other_client.request_upload_url("lab/model", content)
     server.hub.tokens.revoke(server.hub.tokens.list()[-1].id)
-    assert httpx2.put(address, content=content).status_code == 401
+    assert httpx2.put(url, content=content).status_code == 401
 
 
-def test_the_number_of_a_deleted_repository_is_never_given_again(client):
+def test_an_upload_url_of_a_deleted_repository_is_not_valid_for_the_next_one(client):
     client.create("lab/first")
-    address = client.upload_address("lab/first", b"x" * 1000)
+    url = client.request_upload_url("lab/first", b"x" * 1000)
     client.ask("DELETE", "/api/repos/delete", json={"name": "lab/first"})
     client.create("lab/second")
-    assert client.http.put(address, content=b"x" * 1000).status_code == 404
+    assert client.http.put(url, content=b"x" * 1000).status_code == 404
 
 
-def test_all_pages_of_a_folder_are_of_one_commit(client):
+def test_all_pages_of_a_folder_show_the_same_commit(client):
     client.create("lab/wide")
     files = {f"{number:03}.txt": b"x" for number in range(150)}
     client.commit("lab/wide", files)
@@ -143,7 +143,7 @@ def test_all_pages_of_a_folder_are_of_one_commit(client):
     assert [entry["path"] for entry in [*first.json(), *second.json()]] == sorted(files)
 
 
-def test_a_flood_of_trailers_takes_no_memory(server):
+def test_a_flood_of_trailers_uses_no_memory(server):
     process, (host, port) = psutil.Process(server.process.pid), server.url.removeprefix("http://").split(":")
     before = process.memory_info().rss
     with socket.create_connection((host, int(port)), timeout=5) as connection:
@@ -154,7 +154,7 @@ def test_a_flood_of_trailers_takes_no_memory(server):
         assert process.memory_info().rss - before < 20 << 20
 
 
-def test_a_client_that_takes_nothing_is_let_go(server, client):
+def test_a_client_that_stops_reading_is_disconnected(server, client):
     content = os.urandom(30 << 20)
     client.commit("lab/model", large={"large.bin": client.upload("lab/model", content)})
     host, port = server.url.removeprefix("http://").split(":")
@@ -163,44 +163,46 @@ def test_a_client_that_takes_nothing_is_let_go(server, client):
         time.sleep(4)
         connection.settimeout(5)
         received = 0
-        with suppress(ConnectionError):  # an end before the end looks either way
+        with suppress(ConnectionError):  # the server may close or reset the connection
             while piece := connection.recv(1 << 20):
                 received += len(piece)
         assert received < len(content)
 
 
-def test_a_backup_that_gc_interferes_with_says_so(tmp_path, monkeypatch):
+def test_a_backup_fails_clearly_if_gc_removes_a_file_meanwhile(tmp_path, monkeypatch):
     with serve_hub(tmp_path) as server:
         client = Client(server.url, server.token())
         client.create("lab/leaving")
         client.commit("lab/leaving", large={"w.bin": client.upload("lab/leaving", b"leaving" * 1000)})
-        read = server.hub.contents.read
+        read = server.hub.blob_store.read
 
         def read_after_gc(*arguments):
             client.ask("DELETE", "/api/repos/delete", json={"name": "lab/leaving"})
             collect_garbage(server.hub)
-            monkeypatch.setattr(server.hub.contents, "read", read)
+            monkeypatch.setattr(server.hub.blob_store, "read", read)
             return read(*arguments)
 
-        monkeypatch.setattr(server.hub.contents, "read", read_after_gc)
+        monkeypatch.setattr(server.hub.blob_store, "read", read_after_gc)
         with pytest.raises(BadRequest, match="run this again"):
             back_up(server.hub, tmp_path / "copy", show_progress=False)
         back_up(server.hub, tmp_path / "copy", show_progress=False)
     with serve_hub(tmp_path / "x", root=tmp_path / "copy") as copy:
-        assert list(check(copy.hub, show_progress=False)) == []
+        assert list(find_problems(copy.hub, show_progress=False)) == []
 
 
-def test_contents_that_were_lost_are_mended_by_sending_them_again(tmp_path):
+def test_a_lost_file_is_restored_by_uploading_it_again(tmp_path):
     with serve_hub(tmp_path) as server:
         client, content = Client(server.url, server.token()), os.urandom(10_000)
         client.create("lab/model")
         sha256 = client.upload("lab/model", content)
         client.commit("lab/model", large={"w.bin": sha256})
-        (server.root / "storage" / server.hub.contents.find(sha256).place).unlink()
+        (server.root / "storage" / server.hub.blob_store.find(sha256).place).unlink()
         assert client.http.get("/lab/model/resolve/main/w.bin").status_code == 500
         other = Client(server.url, server.token("other"))
-        client.ask("PUT", "/api/models/lab/model/settings", json={"private": True})  # so that it must be sent again
+        client.ask(
+            "PUT", "/api/models/lab/model/settings", json={"private": True}
+        )  # so that the other user has to upload the file
         other.create("other/model")
         other.upload("other/model", content)
         assert client.download("lab/model", "w.bin") == content
-        assert list(check(server.hub, show_progress=False)) == []
+        assert list(find_problems(server.hub, show_progress=False)) == []

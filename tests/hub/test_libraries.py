@@ -1,4 +1,4 @@
-"""The libraries that people use, unmodified, against the real server."""
+"""transformers, datasets and the `hf` command, unmodified, against the real server."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def run(server, *command, token=None, **environment):
     return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=200)
 
 
-def test_models_and_data_sets_are_pushed_and_loaded_by_their_names(server, tmp_path):
+def test_transformers_and_datasets_push_and_load_by_name(server, tmp_path):
     write_clip(tmp_path / "clip.mp4", moving_square(num_frames=20, height=48, width=64))
     tables = tmp_path / "tables"
     tables.mkdir()
@@ -42,7 +42,7 @@ def test_models_and_data_sets_are_pushed_and_loaded_by_their_names(server, tmp_p
     assert steps["pushed"]["rows"] == {"number": [0, 1], "name": ["train-0", "train-1"]}
 
 
-def test_the_client_s_own_command_works(server, tmp_path):
+def test_the_hf_command_works(server, tmp_path):
     token, hf = server.token(), str(Path(sys.executable).with_name("hf"))
     (tmp_path / "up").mkdir()
     (tmp_path / "up" / "a.txt").write_text("one")

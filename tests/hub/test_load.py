@@ -1,4 +1,4 @@
-"""Many at once: nothing wrong, nothing lost, and no more memory than for one."""
+"""Many simultaneous clients: correct answers, no lost commits, and little memory."""
 
 import os
 import selectors
@@ -10,7 +10,7 @@ import pytest
 
 from hub_client import Client
 from hub_server import serve_hub
-from muybridge_hub.maintenance import check
+from muybridge_hub.maintenance import find_problems
 
 MB = 1 << 20
 SIZE, NUM_DOWNLOADS, NUM_COMMITS = 100 * MB, 200, 50
@@ -23,21 +23,21 @@ def server(tmp_path_factory):
         yield server
 
 
-def memory(server) -> int:
+def measure_memory(server) -> int:
     return psutil.Process(server.process.pid).memory_info().rss
 
 
-def test_two_hundred_downloads_of_a_large_file_at_once(server):
+def test_200_simultaneous_downloads_are_correct_and_use_little_memory(server):
     client, content = Client(server.url, server.token()), os.urandom(SIZE)
-    before = memory(server)
+    before = measure_memory(server)
     client.commit("lab/model", large={"weights.bin": client.upload("lab/model", content)})
-    assert memory(server) - before < 60 * MB, "an upload streams"
+    assert measure_memory(server) - before < 60 * MB, "an upload streams"
     assert download_all(server.url, "/lab/model/resolve/main/weights.bin", content) == NUM_DOWNLOADS
-    assert memory(server) - before < 100 * MB, "downloads stream"
+    assert measure_memory(server) - before < 100 * MB, "downloads stream"
 
 
 def download_all(url: str, path: str, content: bytes) -> int:
-    """Reads from all connections as they bring something, and compares each byte; gives how many were whole."""
+    """Downloads over many connections at once, and compares every byte. Returns how many downloads were complete."""
     host, port = url.removeprefix("http://").split(":")
     selector, num_whole, buffer = selectors.DefaultSelector(), 0, bytearray(MB)
     for _ in range(NUM_DOWNLOADS):
@@ -52,7 +52,7 @@ def download_all(url: str, path: str, content: bytes) -> int:
     while selector.get_map():
         for key, _ in selector.select(60):
             size, position = key.fileobj.recv_into(buffer), key.data
-            # As bytes: views are compared item by item.
+            # Compared as bytes, because comparing a memoryview is slow.
             assert bytes(received[:size]) == content[position[0] : position[0] + size]
             position[0] += size
             if not size:
@@ -62,7 +62,7 @@ def download_all(url: str, path: str, content: bytes) -> int:
     return num_whole
 
 
-def test_fifty_commits_to_one_repository_at_once(server):
+def test_50_simultaneous_commits_to_one_repository_are_all_kept(server):
     token = server.token()
 
     def commit(number: int) -> str:
@@ -81,4 +81,4 @@ def test_fifty_commits_to_one_repository_at_once(server):
     for number in range(NUM_COMMITS):
         assert {f"folder/{number}.txt", f"{number}.bin"} <= files.keys()
         assert client.download("lab/model", f"{number}.bin") == f"large {number}".encode() * 1000
-    assert list(check(server.hub, show_progress=False)) == []
+    assert list(find_problems(server.hub, show_progress=False)) == []

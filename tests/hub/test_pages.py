@@ -1,4 +1,4 @@
-"""The pages for people, as they are sent: what they show, to whom, and what no card can do to them."""
+"""The HTML of the pages: what they show, to whom, and that no card can break them."""
 
 import json
 import re
@@ -11,16 +11,16 @@ import httpx2
 import pytest
 
 from hub_client import Client
-from hub_filling import fill
+from hub_filling import fill_hub
 from hub_server import serve_hub
 from muybridge_hub.names import RepoName
 from muybridge_hub.pages.cards import MAX_RENDERED, render_card
 from muybridge_hub.pages.formatting import format_count, format_size
-from muybridge_hub.pages.numbers import read_headline, read_numbers
+from muybridge_hub.pages.results import read_first_result, read_results
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 NAME = RepoName("model", "lab", "model")
-ODD = ["a b.txt", "100%.txt", "what?.txt", "c#.txt", "ü/<b>ö</b>.txt", "a&b;\"'.txt", "%2e%2e.txt"]
+ODD_NAMES = ["a b.txt", "100%.txt", "what?.txt", "c#.txt", "ü/<b>ö</b>.txt", "a&b;\"'.txt", "%2e%2e.txt"]
 
 CARD = """---
 library_name: muybridge
@@ -42,7 +42,7 @@ Look at the [code](train.py), and at ![its curves](curves.png).
 """
 
 
-def weights(num_parameters: int) -> bytes:
+def make_safetensors(num_parameters: int) -> bytes:
     header = json.dumps({"w": {"dtype": "F16", "shape": [num_parameters], "data_offsets": [0, 2 * num_parameters]}})
     return struct.pack("<Q", len(header)) + header.encode() + bytes(2 * num_parameters)
 
@@ -55,10 +55,10 @@ def server(tmp_path_factory):
             client.create(f"lab/{name}", private=name == "hidden")
             config = json.dumps({"model_type": architecture}).encode()
             client.commit(f"lab/{name}", {"README.md": CARD.encode(), "config.json": config}, title="A card")
-        files = {"model.safetensors": client.upload("lab/model", weights(1234))}
+        files = {"model.safetensors": client.upload("lab/model", make_safetensors(1234))}
         client.commit("lab/model", {"curves.png": b"\x89PNG", "train.py": b"<script>alert(1)</script>"}, files)
         client.create("lab/odd")
-        client.commit("lab/odd", dict.fromkeys(ODD, b"odd"), title="<b>odd</b> & so on")
+        client.commit("lab/odd", dict.fromkeys(ODD_NAMES, b"odd"), title="<b>odd</b> & so on")
         client.ask("POST", "/api/models/lab/odd/branch/" + "some%2Fbranch", json={})
         client.create("lab/clips", type="dataset")
         client.create("lab/empty")
@@ -101,14 +101,14 @@ class Tags(HTMLParser):
 # Lists
 
 
-def listed(html: str) -> list[str]:
+def find_listed(html: str) -> list[str]:
     return re.findall(r'<h2><a href="/([^"]+)">', html)
 
 
-def test_a_list_shows_what_is_public_with_its_task_number_and_licence(browser):
+def test_a_list_shows_public_models_with_task_result_and_licence(browser):
     html = show(browser, "/models")
-    assert set(listed(html)) == {"lab/model", "lab/odd", "lab/empty"}
-    for words in (
+    assert set(find_listed(html)) == {"lab/model", "lab/odd", "lab/empty"}
+    for text in (
         "video-classification",
         "slowfast",
         "87.5%",
@@ -116,7 +116,7 @@ def test_a_list_shows_what_is_public_with_its_task_number_and_licence(browser):
         "3 models",
         "<time datetime=",
     ):
-        assert words in html
+        assert text in html
 
 
 @pytest.mark.parametrize(
@@ -131,11 +131,11 @@ def test_a_list_shows_what_is_public_with_its_task_number_and_licence(browser):
         ("author=lab", {"lab/model", "lab/odd", "lab/empty"}),
     ],
 )
-def test_a_list_is_searched_and_filtered(browser, query, expected):
-    assert set(listed(show(browser, f"/models?{query}"))) == expected
+def test_a_list_can_be_searched_and_filtered(browser, query, expected):
+    assert set(find_listed(show(browser, f"/models?{query}"))) == expected
 
 
-def test_filters_are_links_with_counts_that_add_up_and_can_be_taken_back(browser):
+def test_filters_are_links_with_counts_and_can_be_removed(browser):
     html = show(browser, "/models?search=model&license=mit")
     assert 'href="/models?search=model&amp;license=mit&amp;architecture=slowfast"' in html
     assert re.search(
@@ -144,35 +144,35 @@ def test_filters_are_links_with_counts_that_add_up_and_can_be_taken_back(browser
     assert "Remove: </span>licence: mit" in html
 
 
-def test_an_order_that_is_none_is_a_page_that_says_so(browser):
+def test_an_unknown_order_gives_an_error_page(browser):
     answer = browser.get("/models?sort=beauty")
     assert answer.status_code == 400
     assert "<h1>Bad Request</h1>" in answer.text
     assert "Sort is &#39;beauty&#39;" in answer.text
 
 
-def test_an_empty_list_says_how_to_publish(browser, server):
+def test_an_empty_list_explains_how_to_publish(browser, server):
     html = show(browser, "/spaces")
     assert f"export HF_ENDPOINT={server.url}" in html
     assert "hf upload YOU/NAME FOLDER --repo-type space" in html
 
 
-def test_what_one_lab_published_is_a_page(browser):
+def test_the_page_of_a_lab_lists_what_it_has_published(browser):
     html = show(browser, "/lab")
-    assert {"lab/model", "datasets/lab/clips"} < set(listed(html))
+    assert {"lab/model", "datasets/lab/clips"} < set(find_listed(html))
     assert "hidden" not in html
     assert browser.get("/nobody").status_code == 404
 
 
-def test_ten_thousand_models_are_listed_page_after_page_within_100_ms(tmp_path):
+def test_each_page_of_10000_models_takes_at_most_100_ms(tmp_path):
     with serve_hub(tmp_path) as server, httpx2.Client(base_url=server.url, headers=BROWSER) as browser:
-        fill(server.hub, 10_000, 10)
+        fill_hub(server.hub, 10_000, 10)
         seconds, seen, path = [], [], "/models"
         for _ in range(8):
-            begun = time.perf_counter()
+            started = time.perf_counter()
             html = show(browser, path)
-            seconds.append(time.perf_counter() - begun)
-            seen += listed(html)
+            seconds.append(time.perf_counter() - started)
+            seen += find_listed(html)
             path = re.search(r'<a rel="next" href="([^"]+)"', html)[1].replace("&amp;", "&")
         assert "10,000 models" in html
         assert len(set(seen)) == len(seen) == 200
@@ -182,9 +182,9 @@ def test_ten_thousand_models_are_listed_page_after_page_within_100_ms(tmp_path):
 # A repository
 
 
-def test_a_model_page_shows_card_numbers_facts_and_how_to_use_it_here(browser, server):
+def test_a_model_page_shows_card_results_facts_and_usage(browser, server):
     html = show(browser, "/lab/model")
-    for words in (
+    for text in (
         '<h2 id="card-a-network">A network</h2>',
         '<a href="/lab/model/blob/main/train.py" rel="nofollow">code</a>',
         'src="/lab/model/resolve/main/curves.png"',
@@ -197,17 +197,17 @@ def test_a_model_page_shows_card_numbers_facts_and_how_to_use_it_here(browser, s
         'href="/models?dataset=others"',
         'href="/models?pipeline_tag=video-classification"',
     ):
-        assert words in html
+        assert text in html
     assert html.count("<h1") == 1
 
 
-def test_a_data_set_page_says_how_to_load_it(browser):
+def test_a_data_set_page_shows_how_to_load_it(browser):
     html = show(browser, "/datasets/lab/clips")
     assert "load_dataset(&#34;lab/clips&#34;)" in html
     assert "hf download lab/clips --repo-type dataset" in html
 
 
-def test_files_are_listed_with_sizes_hashes_and_where_to_download_them(browser):
+def test_files_are_listed_with_sizes_hashes_and_download_links(browser):
     html = show(browser, "/lab/model/tree/main")
     entries = {entry["path"]: entry for entry in browser.get("/api/models/lab/model/tree/main").json()}
     assert f'title="sha256 {entries["model.safetensors"]["lfs"]["oid"]}"' in html
@@ -216,7 +216,7 @@ def test_files_are_listed_with_sizes_hashes_and_where_to_download_them(browser):
     assert 'href="/lab/model/resolve/main/model.safetensors" download' in html
 
 
-def test_a_text_is_shown_as_text_and_other_files_by_their_facts(browser):
+def test_text_is_shown_escaped_and_binary_files_are_not_shown(browser):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in show(browser, "/lab/model/blob/main/train.py")
     html = show(browser, "/lab/model/blob/main/model.safetensors")
     assert "Not shown" in html
@@ -224,14 +224,14 @@ def test_a_text_is_shown_as_text_and_other_files_by_their_facts(browser):
     assert '<img src="/lab/model/resolve/main/curves.png"' in show(browser, "/lab/model/blob/main/curves.png")
 
 
-def test_folders_and_files_lead_to_each_other(browser):
+def test_folder_and_file_urls_redirect_to_the_right_page(browser):
     answer = browser.get("/lab/model/tree/main/train.py")
     assert (answer.status_code, answer.headers["location"]) == (307, "/lab/model/blob/main/train.py")
     answer = browser.get("/lab/odd/blob/some%2Fbranch/%C3%BC")
     assert (answer.status_code, answer.headers["location"]) == (307, "/lab/odd/tree/some%2Fbranch/%C3%BC")
 
 
-def test_the_history_leads_to_commits_and_those_to_the_files_they_changed(server, browser):
+def test_history_lists_commits_and_commits_list_changed_files(server, browser):
     client = Client(server.url, server.token("lab"))
     client.create("lab/long")
     client.commit("lab/long", {"folder/a.txt": b"1", "b.txt": b"1"}, title="First")
@@ -250,12 +250,12 @@ def test_the_history_leads_to_commits_and_those_to_the_files_they_changed(server
     assert "folder/a.txt" in html
 
 
-def test_every_link_of_every_page_leads_somewhere_and_no_page_holds_what_it_may_not(server, browser):
-    """From the first page on, with names of files and branches that addresses do not like."""
+def test_every_link_works_and_every_page_is_valid(server, browser):
+    """Follows all links from the first page, also to files and branches with unusual names."""
     pending, seen = ["/", "/lab/odd/tree/some%2Fbranch", "/login"], set()
     while pending:
         path = pending.pop()
-        if path in seen or "&" in path:  # filters together are as many as one likes
+        if path in seen or "&" in path:  # not followed, because filters combine without end
             continue
         seen.add(path)
         answer = browser.get(path)
@@ -264,10 +264,10 @@ def test_every_link_of_every_page_leads_somewhere_and_no_page_holds_what_it_may_
             continue
         tags = Tags(answer.text)
         check_page(tags)
-        found = [urljoin(server.url + path, address) for address in (*tags.values("href"), *tags.values("src"))]
-        pending += [parts.path + "?" * bool(parts.query) + parts.query for parts in map(urlsplit, found)]
-        assert {urlsplit(address).netloc for address in found} == {urlsplit(server.url).netloc}
-    assert len([path for path in seen if path.startswith("/lab/odd/blob/")]) >= 2 * len(ODD)
+        urls = [urljoin(server.url + path, url) for url in (*tags.values("href"), *tags.values("src"))]
+        pending += [parts.path + "?" * bool(parts.query) + parts.query for parts in map(urlsplit, urls)]
+        assert {urlsplit(url).netloc for url in urls} == {urlsplit(server.url).netloc}
+    assert len([path for path in seen if path.startswith("/lab/odd/blob/")]) >= 2 * len(ODD_NAMES)
 
 
 def check_page(tags: Tags) -> None:
@@ -286,26 +286,26 @@ def check_page(tags: Tags) -> None:
 
 
 @pytest.mark.parametrize("page", ["", "/tree/main", "/blob/main/README.md", "/commits/main", "/resolve/main/README.md"])
-def test_what_is_private_looks_like_what_is_not_there(browser, page):
+def test_a_private_page_looks_like_a_missing_page(browser, page):
     hidden, missing = (browser.get(f"/lab/{name}{page}") for name in ("hidden", "absent"))
     assert hidden.status_code == missing.status_code == 404
     assert hidden.text.replace("lab/hidden", "lab/absent") == missing.text
 
 
-def test_who_signs_in_sees_what_is_theirs_until_they_sign_out(browser, server):
+def test_signed_in_users_see_their_private_models_until_they_sign_out(browser, server):
     answer = sign_in(browser, server.token("lab"), next="/lab/hidden")
     assert (answer.status_code, answer.headers["location"]) == (303, "/lab/hidden")
     cookie = answer.headers["set-cookie"].lower()
-    assert all(words in cookie for words in ("httponly", "samesite=strict", "path=/", "max-age="))
+    assert all(text in cookie for text in ("httponly", "samesite=strict", "path=/", "max-age="))
     assert "A network" in show(browser, "/lab/hidden")
     assert "export HF_TOKEN" in show(browser, "/lab/hidden")
     assert browser.get("/lab/hidden/resolve/main/README.md").status_code == 200
-    assert "lab/hidden" in listed(show(browser, "/models"))
+    assert "lab/hidden" in find_listed(show(browser, "/models"))
     assert browser.post("/logout", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
     assert browser.get("/lab/hidden").status_code == 404
 
 
-def test_a_session_ends_with_its_token_and_sees_nothing_of_others(browser, server):
+def test_a_session_ends_with_its_token_and_gives_no_access_to_others_models(browser, server):
     sign_in(browser, server.token("someone"))
     assert "someone" in show(browser, "/models")
     assert browser.get("/lab/hidden").status_code == 404
@@ -313,7 +313,7 @@ def test_a_session_ends_with_its_token_and_sees_nothing_of_others(browser, serve
     assert "Sign in" in show(browser, "/models")
 
 
-def test_a_session_is_not_to_be_made_up(browser, server):
+def test_a_forged_session_is_anonymous(browser, server):
     sign_in(browser, server.token("lab"))
     number, _, signature = browser.cookies["muybridge_hub_session"].partition(".")
     for forged in (f"{int(number) + 1}.{signature}", f"{number}.", f"{number}.{'0' * 64}", "x", ".", f"{number}.ü"):
@@ -321,7 +321,7 @@ def test_a_session_is_not_to_be_made_up(browser, server):
         assert answer.status_code == 404
 
 
-def test_a_wrong_token_is_said_to_be_wrong_and_not_shown_again(browser):
+def test_a_wrong_token_is_refused_and_not_repeated_on_the_page(browser):
     answer = sign_in(browser, "hf_wrong")
     assert answer.status_code == 403
     assert "set-cookie" not in answer.headers
@@ -348,7 +348,7 @@ def test_forms_of_other_sites_are_refused(server, browser, headers):
 
 
 @pytest.mark.parametrize(
-    "address",
+    "url",
     [
         "//elsewhere.example",
         "https://elsewhere.example",
@@ -358,14 +358,14 @@ def test_forms_of_other_sites_are_refused(server, browser, headers):
         "/a\r\nb",
     ],
 )
-def test_signing_in_leads_to_no_other_site(server, browser, address):
-    assert sign_in(browser, server.token("lab"), next=address).headers["location"] == "/"
+def test_signing_in_never_redirects_to_another_site(server, browser, url):
+    assert sign_in(browser, server.token("lab"), next=url).headers["location"] == "/"
 
 
-# Errors and files of the site
+# Errors and static files
 
 
-def test_an_error_is_a_page_for_browsers_and_json_for_programs(browser, server):
+def test_errors_are_pages_for_browsers_and_json_for_programs(browser, server):
     page = browser.get("/lab/absent")
     assert page.headers["x-error-code"] == "RepoNotFound"
     assert 'href="/login?next=/lab/absent"' in page.text
@@ -377,27 +377,27 @@ def test_an_error_is_a_page_for_browsers_and_json_for_programs(browser, server):
 
 
 @pytest.mark.parametrize("path", ["/datasets/lab", "/a/b/c/d", "/lab/model/tree/nope", "/--/x", "/static/0/site.css"])
-def test_addresses_of_nothing_are_pages_that_say_so(browser, path):
+def test_unknown_urls_give_a_not_found_page(browser, path):
     answer = browser.get(path)
     assert answer.status_code == 404
     assert "<h1>Not Found</h1>" in answer.text
 
 
-def test_the_sites_own_files_can_be_kept_for_a_year(browser):
-    addresses = re.findall(r'"(/static/[^"]+)"', show(browser, "/"))
-    assert len(set(addresses)) == 3
-    for address in addresses:
-        assert browser.get(address).headers["cache-control"] == "public, max-age=31536000, immutable"
+def test_static_files_can_be_cached_for_a_year(browser):
+    urls = re.findall(r'"(/static/[^"]+)"', show(browser, "/"))
+    assert len(set(urls)) == 3
+    for url in urls:
+        assert browser.get(url).headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
-def test_pages_are_not_kept_by_caches_between(browser):
+def test_pages_are_not_stored_by_shared_caches(browser):
     headers = browser.get("/").headers
     assert headers["cache-control"] == "private, no-cache"
     assert headers["vary"] == "Cookie"
     assert "default-src 'none'" in headers["content-security-policy"]
 
 
-def test_health_is_told_in_one_word(server):
+def test_health_answers_ok(server):
     answer = httpx2.get(f"{server.url}/health")
     assert (answer.status_code, answer.text) == (200, "ok\n")
 
@@ -405,7 +405,7 @@ def test_health_is_told_in_one_word(server):
 # Cards
 
 
-HOSTILE = [
+HOSTILE_CARDS = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
     "<svg onload=alert(1)><style>*{display:none}</style></svg>",
@@ -432,8 +432,8 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_no_card_breaks_out_of_its_place(text):
+@pytest.mark.parametrize("text", HOSTILE_CARDS)
+def test_no_card_can_inject_scripts_styles_or_page_structure(text):
     html = render_card(text, NAME, "main")
     tags = Tags(html)
     forbidden = {
@@ -458,17 +458,17 @@ def test_no_card_breaks_out_of_its_place(text):
     assert all(name.startswith("card-") for name in tags.values("id"))
     assert all(source.startswith("/lab/model/resolve/main/") for source in tags.values("src"))
     assert not [source for source in tags.values("src") if "/.." in source or "%2e" in source.lower()]
-    assert all(re.match(r"https?://|mailto:|[/#]", address) for address in tags.values("href"))
+    assert all(re.match(r"https?://|mailto:|[/#]", url) for url in tags.values("href"))
 
 
-def test_links_of_cards_do_not_vouch_for_where_they_lead():
+def test_external_links_in_cards_are_nofollow():
     html = render_card(
         "[x](https://elsewhere.example) <a href=https://elsewhere.example target=_blank>y</a>", NAME, "main"
     )
     assert html.count('<a href="https://elsewhere.example" rel="nofollow noopener">') == 2
 
 
-def test_pictures_from_elsewhere_become_links():
+def test_images_from_other_sites_become_links():
     html = render_card("![A badge](https://elsewhere.example/a.png)", NAME, "main")
     link = '<a href="https://elsewhere.example/a.png" rel="nofollow noopener">A badge (elsewhere.example)</a>'
     assert link in html
@@ -477,7 +477,7 @@ def test_pictures_from_elsewhere_become_links():
     assert ">A badge</a>" in inside
 
 
-def test_headings_stand_below_the_pages_and_can_be_linked_to():
+def test_headings_of_cards_are_lowered_and_get_anchors():
     html = render_card("# Use\n\n## Use\n\n###### Deep\n\n[there](#use)\n\n<h1 id=main>Raw</h1>", NAME, "main")
     assert re.findall(r'<(h\d) id="([^"]+)">', html) == [
         ("h2", "card-use"), ("h3", "card-use-1"), ("h6", "card-deep"), ("h2", "card-raw"),
@@ -485,23 +485,23 @@ def test_headings_stand_below_the_pages_and_can_be_linked_to():
     assert '<a href="#card-use">there</a>' in html
 
 
-def test_tables_keep_their_alignment_and_scroll():
+def test_tables_in_cards_keep_their_alignment_and_can_scroll():
     html = render_card("| a | b |\n| --- | ---: |\n| 1 | 2 |", NAME, "main")
     assert '<div class="scroll"><table>' in html
     assert '<td align="right">2</td>' in html
 
 
-def test_relative_addresses_are_those_of_the_revision():
+def test_relative_urls_in_cards_lead_to_files_of_the_revision():
     html = render_card("[a](docs/a%20b.md#x) ![c](./c.png)", RepoName("dataset", "lab", "set"), "some/branch")
     assert 'href="/datasets/lab/set/blob/some%2Fbranch/docs/a%20b.md"' in html
     assert 'src="/datasets/lab/set/resolve/some%2Fbranch/c.png"' in html
 
 
-def test_a_card_too_long_to_render_is_shown_as_it_is_written():
+def test_a_very_long_card_is_shown_as_plain_text():
     assert render_card("<b>" * MAX_RENDERED, NAME, "main").startswith("<pre>&lt;b&gt;")
 
 
-# Numbers and words
+# Results and formatting
 
 
 @pytest.mark.parametrize(
@@ -509,10 +509,10 @@ def test_a_card_too_long_to_render_is_shown_as_it_is_written():
     [5, "x", [], [5], [{"results": 5}], [{"results": [None, {"metrics": 5}, {"metrics": ["x", {"value": "high"}]}]}],
      [{"results": [{"dataset": [], "metrics": [{"value": True}, {"value": None}]}]}]],
 )  # fmt: skip
-def test_numbers_that_cannot_be_understood_are_not_shown(index):
-    assert read_numbers({"card": {"model-index": index}}) == {}
-    assert read_headline({"card": {"model-index": index}}) is None
-    assert read_numbers({}) == {}
+def test_invalid_results_are_not_shown(index):
+    assert read_results({"card": {"model-index": index}}) == {}
+    assert read_first_result({"card": {"model-index": index}}) is None
+    assert read_results({}) == {}
 
 
 @pytest.mark.parametrize(
@@ -527,12 +527,12 @@ def test_numbers_that_cannot_be_understood_are_not_shown(index):
         ({"value": 12345.6}, "1.235e+04"),
     ],
 )
-def test_shares_are_told_in_percent_and_other_numbers_as_they_are(metric, expected):
+def test_fractions_are_shown_in_percent_and_other_values_as_they_are(metric, expected):
     facts = {"card": {"model-index": [{"results": [{"metrics": [metric]}]}]}}
-    assert str(read_headline(facts)[1]) == expected
+    assert str(read_first_result(facts)[1]) == expected
 
 
-def test_sizes_and_counts_are_told_in_three_digits():
+def test_sizes_and_counts_are_shown_with_three_digits():
     assert [format_size(size) for size in (0, 999, 1000, 999_499, 999_500, 123_456_789, 4 * 10**12)] == [
         "0 B", "999 B", "1 kB", "999 kB", "1 MB", "123 MB", "4 TB",
     ]  # fmt: skip

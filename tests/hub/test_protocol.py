@@ -1,4 +1,4 @@
-"""What clients rely on between the lines: conditional requests, ranges, counts, pages of lists."""
+"""Details of the protocol that clients rely on: conditional requests, ranges, download counts, pages of lists."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def get(client, path, method="GET", **headers):
 
 
 @pytest.mark.parametrize(("path", "content"), [("small.txt", b"0123456789"), ("large.bin", CONTENT)])
-def test_head_says_what_get_would(client, path, content):
+def test_head_has_the_same_headers_as_get(client, path, content):
     head, whole = get(client, path, "HEAD"), get(client, path)
     assert head.content == b""
     assert whole.content == content
@@ -61,7 +61,7 @@ def test_head_says_what_get_would(client, path, content):
     ],
 )
 @pytest.mark.parametrize(("path", "content"), [("small.txt", b"0123456789"), ("large.bin", CONTENT)])
-def test_ranges(client, path, content, header, start, end):
+def test_ranges_return_the_requested_bytes(client, path, content, header, start, end):
     answer = get(client, path, Range=header)
     assert answer.status_code == 206
     assert answer.content == content[start:end]
@@ -70,19 +70,19 @@ def test_ranges(client, path, content, header, start, end):
 
 
 @pytest.mark.parametrize("header", ["bytes=10-", "bytes=99999999-", "bytes=-0"])
-def test_ranges_beyond_the_end_are_refused_with_the_size(client, header):
+def test_ranges_beyond_the_end_are_refused_and_the_size_is_told(client, header):
     answer = get(client, "small.txt", Range=header)
     assert answer.status_code == 416
     assert answer.headers["Content-Range"] == "bytes */10"
 
 
 @pytest.mark.parametrize("header", ["bytes=a-b", "lines=0-1", "bytes=5-2", "bytes=0-1,3-4", "bytes"])
-def test_ranges_that_are_none_are_ignored(client, header):
+def test_invalid_ranges_are_ignored(client, header):
     answer = get(client, "small.txt", Range=header)
     assert (answer.status_code, answer.content) == (200, b"0123456789")
 
 
-def test_what_the_client_has_already_is_not_sent_again(client):
+def test_files_that_the_client_has_are_not_sent_again(client):
     etag = get(client, "large.bin", "HEAD").headers["ETag"]
     for known in (etag, f'"other", {etag}', f"W/{etag}", "*"):
         answer = get(client, "large.bin", **{"If-None-Match": known})
@@ -93,7 +93,7 @@ def test_what_the_client_has_already_is_not_sent_again(client):
     assert get(client, "large.bin", Range="bytes=0-9", **{"If-Range": '"other"'}).content == CONTENT
 
 
-def test_a_download_is_counted_once_for_the_file_that_every_use_fetches(client):
+def test_only_get_requests_for_the_config_count_as_downloads(client):
     before = client.ask("GET", "/api/models/lab/model")["downloads"]
     get(client, "config.json", "HEAD")
     get(client, "small.txt")
@@ -104,21 +104,21 @@ def test_a_download_is_counted_once_for_the_file_that_every_use_fetches(client):
     assert client.ask("GET", "/api/models/lab/model")["downloads"] == before + 1
 
 
-def follow(client: Client, address: str) -> list[str]:
-    """All that a list has, page after page."""
+def read_all_pages(client: Client, url: str) -> list[str]:
+    """Reads all pages of a list, and returns the names of the models."""
     names = []
-    while address:
-        answer = client.http.get(address)
+    while url:
+        answer = client.http.get(url)
         page = answer.json()
         assert len(page) <= 7
         names += [model["id"] for model in page]
-        address = answer.links.get("next", {}).get("url")
+        url = answer.links.get("next", {}).get("url")
     return names
 
 
 @pytest.fixture(scope="module")
 def many_client(server):
-    """Of a user with 25 models with tags; every fifth is private."""
+    """A client of a user with 25 models with tags; every fifth is private."""
     client = Client(server.url, server.token("many"))
     for number in range(25):
         name = f"many/model-{number:02}"
@@ -131,8 +131,8 @@ def many_client(server):
 
 
 @pytest.mark.parametrize("sort", ["lastModified", "createdAt", "downloads", "trendingScore"])
-def test_lists_come_page_by_page_with_each_model_once(many_client, sort):
-    names = follow(many_client, f"/api/models?author=many&limit=7&sort={sort}")
+def test_pages_of_a_list_contain_each_model_once(many_client, sort):
+    names = read_all_pages(many_client, f"/api/models?author=many&limit=7&sort={sort}")
     assert sorted(names) == [f"many/model-{number:02}" for number in range(25)]
     if sort in ("lastModified", "createdAt"):
         assert names == sorted(names, reverse=True)
@@ -152,21 +152,21 @@ def test_lists_come_page_by_page_with_each_model_once(many_client, sort):
         ("search=%25", ()),
     ],
 )
-def test_lists_are_filtered(server, many_client, query, expected):
-    address = f"/api/models?author=many&limit=7&{query}"
-    assert sorted(follow(many_client, address)) == [f"many/model-{number:02}" for number in expected]
-    visible = [f"many/model-{number:02}" for number in expected if number % 5]
-    assert sorted(follow(Client(server.url), address)) == visible, "others see the public ones"
+def test_lists_are_filtered_and_hide_private_models(server, many_client, query, expected):
+    url = f"/api/models?author=many&limit=7&{query}"
+    assert sorted(read_all_pages(many_client, url)) == [f"many/model-{number:02}" for number in expected]
+    public = [f"many/model-{number:02}" for number in expected if number % 5]
+    assert sorted(read_all_pages(Client(server.url), url)) == public
 
 
-def test_a_folder_comes_page_by_page(client):
+def test_pages_of_a_folder_contain_each_file_once(client):
     client.create("lab/wide")
     client.commit("lab/wide", {f"folder/{number:04}.txt": b"x" for number in range(120)})
-    address, names = "/api/models/lab/wide/tree/main/folder?limit=50", []
-    while address:
-        answer = client.http.get(address)
+    url, names = "/api/models/lab/wide/tree/main/folder?limit=50", []
+    while url:
+        answer = client.http.get(url)
         names += [entry["path"] for entry in answer.json()]
-        address = answer.links.get("next", {}).get("url")
+        url = answer.links.get("next", {}).get("url")
     assert names == [f"folder/{number:04}.txt" for number in range(120)]
 
 
@@ -182,7 +182,7 @@ def make_safetensors(**shapes: list[int]) -> bytes:
     return struct.pack("<Q", len(text)) + text + bytes(offset)
 
 
-def test_parameters_are_counted_by_the_headers_of_the_weights(client):
+def test_parameters_are_counted_from_safetensors_headers(client):
     client.create("lab/weights")
     shards = {"model-1.safetensors": make_safetensors(a=[2, 3]), "model-2.safetensors": make_safetensors(b=[5], c=[])}
     large = {name: client.upload("lab/weights", content) for name, content in shards.items()}

@@ -1,4 +1,4 @@
-"""Uploads over Xet, by the client as it is: nothing is set but the address and a token."""
+"""Uploads over Xet, by the unmodified client with its default settings."""
 
 import array
 import json
@@ -25,7 +25,7 @@ import uvicorn
 from sqlalchemy import func, select
 
 from muybridge_hub.app import create_app
-from muybridge_hub.contents import hash_bytes
+from muybridge_hub.blob_store import hash_bytes
 from muybridge_hub.database import blobs
 from muybridge_hub.errors import BadRequest, HubError, TooLarge
 from muybridge_hub.hub import Hub
@@ -38,7 +38,7 @@ from muybridge_hub.xet import (
     MAX_CHUNKS,
     ChunkTable,
     MissingXorb,
-    Uploads,
+    XorbFolders,
     join_groups,
     parse_shard,
     unpack_all,
@@ -50,7 +50,7 @@ HASH = "ab" * 32
 
 @dataclass
 class RecordedHub:
-    """The real server, in a thread so that the test sees what came in."""
+    """The real server, in a thread of the test, which records the bodies of uploads."""
 
     hub: Hub
     url: str
@@ -67,21 +67,22 @@ class RecordedHub:
         (folder / "file.bin").write_bytes(data)
         return self.run_client(UPLOAD, repository, folder / "file.bin")
 
-    def sent(self, what: str) -> list[bytes]:
-        return [body for path, body in self.posts if f"/v1/{what}" in path]
+    def list_sent(self, kind: str) -> list[bytes]:
+        """The bodies of uploaded "xorbs" or "shards"."""
+        return [body for path, body in self.posts if f"/v1/{kind}" in path]
 
-    def write_token(self, repository: str, user: str = "lab") -> dict[str, Any]:
+    def get_write_token(self, repository: str, user: str = "lab") -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.hub.tokens.create(user)}"}
         answer = httpx2.get(f"{self.url}/api/models/{repository}/xet-write-token/main", headers=headers)
         answer.raise_for_status()
         return dict(answer.json())
 
     def make_repository(self, name: str, user: str) -> dict[str, Any]:
-        """Unless it is there already; with a token for uploads to it."""
+        """Creates a repository if it does not exist. Returns a token for uploads to it."""
         headers = {"Authorization": f"Bearer {self.hub.tokens.create(user)}"}
         body = {"organization": user, "name": name.partition("/")[2]}
         assert httpx2.post(f"{self.url}/api/repos/create", json=body, headers=headers).status_code in (200, 409)
-        return self.write_token(name, user)
+        return self.get_write_token(name, user)
 
     def post(self, token: dict[str, Any], path: str, body: bytes) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {token['accessToken']}"}
@@ -143,8 +144,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordedHub]:
         yield served
 
 
-def floats(count: int) -> bytes:
-    """Numbers whose first bytes are alike, which clients send grouped."""
+def make_floats(count: int) -> bytes:
+    """Numbers with similar first bytes: clients upload these with byte grouping."""
     generator = random.Random(count)
     return array.array("f", [1 + generator.random() for _ in range(count)]).tobytes()
 
@@ -154,8 +155,8 @@ Sent = tuple[str, bytes, bytes, bytes]
 
 @pytest.fixture(scope="module")
 def sent(served: RecordedHub, tmp_path_factory: pytest.TempPathFactory) -> Sent:
-    """What the real client sent for a file: the xorb's name, the xorb, the shard; and the file."""
-    data = floats(100_000) + random.Random(5).randbytes(200_000) + b"spam" * 100_000
+    """What the real client uploads for a file: the name of the xorb, the xorb and the shard; and the file itself."""
+    data = make_floats(100_000) + random.Random(5).randbytes(200_000) + b"spam" * 100_000
     before = len(served.posts)
     assert served.upload("lab/sent", data, tmp_path_factory.mktemp("sent")).returncode == 0
     ((name, xorb),) = [(path.rpartition("/")[2], body) for path, body in served.posts[before:] if "/v1/xorbs/" in path]
@@ -189,10 +190,10 @@ print(json.dumps(sorted(wanted)))
 """
 
 
-def test_the_client_uploads_in_every_way_and_gets_the_same_back(served: RecordedHub, tmp_path: Path) -> None:
+def test_all_uploads_of_the_client_are_downloaded_unchanged(served: RecordedHub, tmp_path: Path) -> None:
     (tmp_path / "random.bin").write_bytes(random.Random(1).randbytes(3_000_000))
     (tmp_path / "repetitive.bin").write_bytes(random.Random(2).randbytes(100_000) * 300)
-    (tmp_path / "weights.safetensors").write_bytes(floats(500_000))
+    (tmp_path / "weights.safetensors").write_bytes(make_floats(500_000))
     (tmp_path / "empty.bin").write_bytes(b"")
     (tmp_path / "notes.txt").write_text("small")
     before = len(served.posts)
@@ -205,42 +206,42 @@ def test_the_client_uploads_in_every_way_and_gets_the_same_back(served: Recorded
     assert served.list_unfinished() == []
 
 
-def test_of_a_changed_file_only_the_change_is_sent(served: RecordedHub, tmp_path: Path) -> None:
+def test_only_the_changed_part_of_a_file_is_uploaded(served: RecordedHub, tmp_path: Path) -> None:
     data = random.Random(3).randbytes(6_000_000)
     assert served.upload("lab/changing", data, tmp_path).returncode == 0
-    before = len(served.sent("xorbs"))
+    before = len(served.list_sent("xorbs"))
     changed = data[:3_000_000] + b"changed" + data[3_000_000:]
     assert served.upload("lab/changing", changed, tmp_path).returncode == 0
-    assert sum(map(len, served.sent("xorbs")[before:])) < 1_000_000
-    assert find(served.hub, changed)
+    assert sum(map(len, served.list_sent("xorbs")[before:])) < 1_000_000
+    assert is_stored(served.hub, changed)
 
 
-def test_another_repository_gets_everything_by_itself(served: RecordedHub, tmp_path: Path) -> None:
+def test_another_repository_works_without_chunks_of_the_first(served: RecordedHub, tmp_path: Path) -> None:
     data = random.Random(4).randbytes(2_000_000)
     assert served.upload("lab/first", data, tmp_path).returncode == 0
     assert served.upload("lab/second", data + b"more", tmp_path).returncode == 0
-    assert find(served.hub, data + b"more")
+    assert is_stored(served.hub, data + b"more")
 
 
-@pytest.mark.parametrize("lost", ["everything that waited", "the xorbs alone"])
-def test_the_client_sends_again_what_was_lost(served: RecordedHub, tmp_path: Path, lost: str) -> None:
+@pytest.mark.parametrize("lost", ["the whole folder", "only the xorbs"])
+def test_the_client_uploads_lost_xorbs_again(served: RecordedHub, tmp_path: Path, lost: str) -> None:
     repository, data = f"lab/lost-{len(lost)}", random.Random(lost).randbytes(2_000_000)
     assert served.upload(repository, data, tmp_path).returncode == 0
-    waiting = Path(served.write_token(repository)["casUrl"]).parts[-2:]
-    folder = served.hub.settings.root / "storage" / "parts" / "xet" / waiting[0]
-    shutil.rmtree(folder if lost == "everything that waited" else folder / waiting[1])
+    repository_id, name = Path(served.get_write_token(repository)["casUrl"]).parts[-2:]
+    folder = served.hub.settings.root / "storage" / "parts" / "xet" / repository_id
+    shutil.rmtree(folder if lost == "the whole folder" else folder / name)
     changed = data + b"more"
-    if lost == "the xorbs alone":
+    if lost == "only the xorbs":
         refused = served.upload(repository, changed, tmp_path)
         assert refused.returncode != 0
         assert "400" in refused.stderr
-        assert not find(served.hub, changed)
+        assert not is_stored(served.hub, changed)
     done = served.upload(repository, changed, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert find(served.hub, changed)
+    assert is_stored(served.hub, changed)
 
 
-def test_the_client_sends_again_when_the_hub_was_wiped(tmp_path: Path) -> None:
+def test_the_client_uploads_everything_again_after_the_hub_was_wiped(tmp_path: Path) -> None:
     data = random.Random(6).randbytes(2_000_000)
     with serve_recorded(tmp_path / "hub", tmp_path / "client") as served:
         assert served.upload("lab/a", data, tmp_path).returncode == 0
@@ -248,15 +249,15 @@ def test_the_client_sends_again_when_the_hub_was_wiped(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "hub")
     with serve_recorded(tmp_path / "hub", tmp_path / "client", port) as served:
         assert served.upload("lab/a", data + b"more", tmp_path).returncode == 0
-        assert find(served.hub, data + b"more")
+        assert is_stored(served.hub, data + b"more")
 
 
-def find(hub: Hub, data: bytes) -> bool:
-    blob = hub.contents.find(hash_bytes(data))
-    return blob is not None and hub.contents.read_bytes(blob) == data
+def is_stored(hub: Hub, data: bytes) -> bool:
+    blob = hub.blob_store.find(hash_bytes(data))
+    return blob is not None and hub.blob_store.read_bytes(blob) == data
 
 
-# By hand: what a client sends, built from the specification
+# Uploads built by the test, from the specification
 
 
 def pack_chunk(data: bytes, scheme: int = 0, size: int | None = None) -> bytes:
@@ -270,7 +271,7 @@ def write_hash(text: str) -> bytes:
 
 
 def make_shard(files: dict[str, list[tuple[str, int, int, int]]]) -> bytes:
-    """Of files by their sha256, with terms: xorb, size, first chunk, end."""
+    """Makes a shard of files. Each sha256 has a list of terms: xorb, size, first chunk, end."""
     tag = b"HFRepoMetaData\0" + bytes.fromhex("556967456a7b815783a5bdd95ccdd14aa9")
     shard, last = tag + struct.pack("<QQ", 2, 0), b"\xff" * 32 + bytes(16)
     for sha256, terms in files.items():
@@ -283,66 +284,68 @@ def make_shard(files: dict[str, list[tuple[str, int, int, int]]]) -> bytes:
 
 @pytest.fixture
 def token(served: RecordedHub) -> dict[str, Any]:
-    """For a repository of a user who sees nothing of the lab's that is private."""
+    """An upload token for a repository of a user who cannot see the lab's private repositories."""
     return served.make_repository("eve/hers", "eve")
 
 
-def test_chunks_make_files(served: RecordedHub, token: dict[str, Any]) -> None:
+def test_files_are_built_from_chunks_in_any_order(served: RecordedHub, token: dict[str, Any]) -> None:
     chunks = [b"first", random.Random(7).randbytes(1000), b"x" * 1001]
     xorb = b"".join(pack_chunk(chunk, scheme) for chunk, scheme in zip(chunks, (0, 1, 1), strict=True))
     assert served.post(token, f"xorbs/default/{HASH}", xorb).json() == {"was_inserted": True}
     files = [chunks[1] + chunks[2] + chunks[0], chunks[2]]
     terms = [[(HASH, 2001, 1, 3), (HASH, 5, 0, 1)], [(HASH, 1001, 2, 3)]]
-    shard = make_shard({hash_bytes(data): of for data, of in zip(files, terms, strict=True)})
+    shard = make_shard({hash_bytes(data): file_terms for data, file_terms in zip(files, terms, strict=True)})
     assert served.post(token, "shards", shard).json() == {"result": 1}
-    assert all(find(served.hub, data) for data in files)
+    assert all(is_stored(served.hub, data) for data in files)
 
 
-def test_knowing_a_hash_proves_nothing(served: RecordedHub, token: dict[str, Any]) -> None:
-    secret = b"of the lab alone"
+def test_a_shard_with_the_hash_of_a_private_file_gives_no_access_to_it(
+    served: RecordedHub, token: dict[str, Any]
+) -> None:
+    secret = b"only for the lab"
     lab, repository = served.hub.tokens.identify(served.hub.tokens.create("lab")), RepoName("model", "lab", "private")
     served.hub.repositories.create(lab, repository, private=True)
     with served.hub.database.read() as connection:
-        number = served.hub.repositories.find(connection, lab, repository).id
-    served.hub.contents.add(number, [secret], hash_bytes(secret), len(secret))
+        repository_id = served.hub.repositories.find(connection, lab, repository).id
+    served.hub.blob_store.add(repository_id, [secret], hash_bytes(secret), len(secret))
     shard = make_shard({hash_bytes(secret): [("cd" * 32, len(secret), 0, 1)]})
     answer = served.post(token, "shards", shard)
     assert answer.status_code == 400
-    assert "did not arrive" in answer.json()["error"]
+    assert "is not here" in answer.json()["error"]
     eve = served.hub.tokens.identify(served.hub.tokens.create("eve"))
     with served.hub.database.write() as connection:
         hers = served.hub.repositories.find(connection, eve, RepoName("model", "eve", "hers")).id
-        assert served.hub.contents.claim(connection, eve, hers, [hash_bytes(secret)]) == {}
-    own = served.write_token("lab/private")
-    assert served.post(own, "shards", shard).json() == {"result": 1}  # whoever has it need not prove it
+        assert served.hub.blob_store.claim(connection, eve, hers, [hash_bytes(secret)]) == {}
+    own = served.get_write_token("lab/private")
+    assert served.post(own, "shards", shard).json() == {"result": 1}  # the lab owns the file and need not upload it
 
 
 @pytest.mark.parametrize("where", ["folder", "memory://xet"])
-def test_xorbs_wait_in_any_storage(tmp_path: Path, where: str) -> None:
+def test_xorbs_are_kept_in_any_storage_until_the_folder_is_retired(tmp_path: Path, where: str) -> None:
     storage = open_storage(where if "://" in where else str(tmp_path / where))
-    uploads = Uploads(storage, 1, hours=1)
-    name = uploads.begin()
-    assert uploads.begin() == name
-    receiver = uploads.xorbs(name).receive(HASH)
+    folders = XorbFolders(storage, 1, hours=1)
+    name = folders.choose()
+    assert folders.choose() == name
+    receiver = folders.open_xorbs(name).receive(HASH)
     receiver.write(pack_chunk(b"first") + pack_chunk(b"other"))
     receiver.keep()
-    other_server = Uploads(open_storage(where), 1, hours=1) if "://" in where else uploads
+    other_server = XorbFolders(open_storage(where), 1, hours=1) if "://" in where else folders
     (file,) = parse_shard(make_shard({"11" * 32: [(HASH, 5, 1, 2), (HASH, 10, 0, 2)]}))
-    assert b"".join(other_server.xorbs(name).read(file)) == b"otherfirstother"
-    other_server.forget()
-    again = uploads.begin()
+    assert b"".join(other_server.open_xorbs(name).read(file)) == b"otherfirstother"
+    other_server.retire_all()
+    again = folders.choose()
     assert again != name
     with pytest.raises(MissingXorb, match="begin the upload again"):
-        list(uploads.xorbs(again).read(file))
-    assert Uploads(storage, 1, hours=0).begin() != again
+        list(folders.open_xorbs(again).read(file))
+    assert XorbFolders(storage, 1, hours=0).choose() != again
 
 
 WRONG_SHARDS = {
     "other contents": ({"11" * 32: [(HASH, 10, 0, 2)]}, "have the sha256"),
     "chunks that are not there": ({"22" * 32: [(HASH, 10, 0, 3)]}, "there are no chunks"),
     "no chunks": ({"33" * 32: [(HASH, 0, 1, 1)]}, "there are no chunks"),
-    "another size": ({"44" * 32: [(HASH, 9, 0, 2)]}, "than the 9 bytes|not the 9"),
-    "a xorb that is not there": ({"55" * 32: [("66" * 32, 10, 0, 2)]}, "did not arrive"),
+    "another size": ({"44" * 32: [(HASH, 9, 0, 2)]}, "with 9 bytes, but more arrived|not the 9"),
+    "a xorb that is not there": ({"55" * 32: [("66" * 32, 10, 0, 2)]}, "is not here"),
     "far too much": ({"77" * 32: [(HASH, (1 << 32) - 1, 0, 2)] * 200}, "takes up to"),
 }
 
@@ -366,7 +369,7 @@ def test_a_truncated_shard_is_refused(served: RecordedHub, token: dict[str, Any]
     assert "short" in answer.json()["error"] or "ends before" in answer.json()["error"]
 
 
-def test_a_damaged_xorb_is_refused_or_found_out(served: RecordedHub, token: dict[str, Any], sent: Sent) -> None:
+def test_a_damaged_xorb_stores_no_file(served: RecordedHub, token: dict[str, Any], sent: Sent) -> None:
     name, xorb, _, _ = sent
     for wrong in (b"", xorb[:-1], b"\1" + xorb[1:], xorb + b"more"):
         assert served.post(token, f"xorbs/default/{name}", wrong).status_code == 400
@@ -374,16 +377,18 @@ def test_a_damaged_xorb_is_refused_or_found_out(served: RecordedHub, token: dict
     changed = bytearray(xorb)
     changed[1000] ^= 1
     assert served.post(token, f"xorbs/default/{name}", bytes(changed)).status_code == 200
-    shard = make_shard({sha256: [(term.xorb, *term[1:]) for term in parse_shard(sent[2])[0].terms()]})
+    shard = make_shard({sha256: [(term.xorb, *term[1:]) for term in parse_shard(sent[2])[0].read_terms()]})
     assert served.post(token, "shards", shard).status_code == 400
     assert served.count_blobs() == before
     assert served.list_unfinished() == []
 
 
-def test_tokens_are_for_one_repository_and_a_time(served: RecordedHub, token: dict[str, Any]) -> None:
+def test_an_upload_token_is_valid_for_one_repository_and_a_limited_time(
+    served: RecordedHub, token: dict[str, Any]
+) -> None:
     number, repository, _, signature = token["accessToken"].split(".")
     served.make_repository("lab/theirs", "lab")
-    other = served.write_token("lab/theirs")
+    other = served.get_write_token("lab/theirs")
     old = f"{number}.{repository}.1.{served.hub.tokens.sign('xet', int(number), int(repository), 1)}"
     forged = f"{number}.{repository}.9999999999.{signature}"
     xorb = pack_chunk(b"first")
@@ -395,35 +400,35 @@ def test_tokens_are_for_one_repository_and_a_time(served: RecordedHub, token: di
     assert served.post(elsewhere, f"xorbs/default/{HASH}", xorb).status_code == 404
 
 
-def test_a_revoked_token_ends_uploads(served: RecordedHub) -> None:
+def test_revoking_a_token_ends_its_uploads(served: RecordedHub) -> None:
     token = served.make_repository("eve/revoked", "eve")
     assert served.hub.tokens.revoke(int(token["accessToken"].partition(".")[0]))
     assert served.post(token, "shards", make_shard({})).status_code == 401
 
 
-def test_only_who_may_write_gets_a_token(served: RecordedHub) -> None:
+def test_only_writers_get_an_upload_token(served: RecordedHub) -> None:
     served.make_repository("lab/public", "lab")
     for user, can_write, status in (("eve", True, 403), ("lab", False, 403), (None, False, 401)):
         headers = {"Authorization": f"Bearer {served.hub.tokens.create(user, can_write=can_write)}"} if user else {}
-        address = f"{served.url}/api/models/lab/public/xet-write-token/main"
-        assert httpx2.get(address, headers=headers).status_code == status
+        url = f"{served.url}/api/models/lab/public/xet-write-token/main"
+        assert httpx2.get(url, headers=headers).status_code == status
     answer = httpx2.get(f"{served.url}/api/models/lab/public/xet-read-token/main")
     assert answer.status_code == 404
     assert "over HTTP" in answer.json()["error"]
 
 
-# The forms
+# Formats
 
 
-def test_what_the_client_sent_is_read(sent: Sent) -> None:
+def test_xorbs_and_shards_of_the_real_client_are_read(sent: Sent) -> None:
     name, xorb, shard, data = sent
     (file,) = parse_shard(shard)
     assert (file.sha256, file.size) == (hash_bytes(data), len(data))
-    assert {term.xorb for term in file.terms()} == {name}
+    assert {term.xorb for term in file.read_terms()} == {name}
     chunks = list(unpack_all([xorb]))
-    assert b"".join(chunk for term in file.terms() for chunk in chunks[term.start : term.end]) == data
+    assert b"".join(chunk for term in file.read_terms() for chunk in chunks[term.start : term.end]) == data
     schemes = {xorb[offset + 4] for offset in read_table([xorb])[:-1]}
-    assert schemes == {0, 2}  # what does not compress, and what does, the same way for all chunks nearby
+    assert schemes == {0, 2}  # uncompressed and grouped chunks: the client chooses one way for neighbouring chunks
 
 
 def read_table(pieces: list[bytes]) -> list[int]:
@@ -434,7 +439,7 @@ def read_table(pieces: list[bytes]) -> list[int]:
     return list(table.offsets)
 
 
-def test_chunks_are_found_in_pieces_of_any_size(sent: Sent) -> None:
+def test_chunks_are_found_however_the_bytes_are_split(sent: Sent) -> None:
     xorb = sent[1]
     whole = read_table([xorb])
     assert whole[-1] == len(xorb)
@@ -444,17 +449,17 @@ def test_chunks_are_found_in_pieces_of_any_size(sent: Sent) -> None:
     assert list(unpack_all(pieces)) == list(unpack_all([xorb]))
 
 
-def test_a_table_of_contents_after_the_chunks_is_passed_over() -> None:
+def test_a_footer_after_the_chunks_is_ignored() -> None:
     assert read_table([pack_chunk(b"first"), b"XETB", b"LOB\1", bytes(100)]) == [0, 13]
 
 
 @pytest.mark.parametrize("size", [*range(9), 1001, 1002, 1003])
-def test_groups_are_joined(size: int) -> None:
+def test_byte_grouping_is_undone(size: int) -> None:
     data = random.Random(size).randbytes(size)
     assert join_groups(data[0::4] + data[1::4] + data[2::4] + data[3::4]) == data
 
 
-def test_no_more_is_unpacked_than_announced() -> None:
+def test_a_chunk_is_never_decompressed_beyond_its_announced_size() -> None:
     bomb = lz4.frame.compress(bytes(100 << 20), block_size=lz4.frame.BLOCKSIZE_MAX4MB)[: 2 * MAX_CHUNK_SIZE]
     for size in (10, MAX_CHUNK_SIZE):
         chunk = bytes([0]) + len(bomb).to_bytes(3, "little") + bytes([1]) + size.to_bytes(3, "little") + bomb
@@ -466,7 +471,7 @@ def test_no_more_is_unpacked_than_announced() -> None:
         read_table([pack_chunk(b"x") * (MAX_CHUNKS + 1)])
 
 
-def test_changed_bytes_are_refused_and_never_a_failure(sent: Sent) -> None:
+def test_parsers_survive_corrupted_bytes(sent: Sent) -> None:
     _, xorb, shard, _ = sent
     generator = random.Random(8)
     for _ in range(300):
@@ -483,7 +488,7 @@ def test_changed_bytes_are_refused_and_never_a_failure(sent: Sent) -> None:
 
 def read_shard(data: bytes) -> None:
     for file in parse_shard(data):
-        list(file.terms())
+        list(file.read_terms())
 
 
 def read_xorb(data: bytes) -> None:
@@ -491,7 +496,7 @@ def read_xorb(data: bytes) -> None:
     list(unpack_all([data]))
 
 
-def test_the_server_answers_changed_bytes_without_failing(
+def test_the_server_answers_corrupted_uploads_without_a_server_error(
     served: RecordedHub, token: dict[str, Any], sent: Sent
 ) -> None:
     name, xorb, shard, _ = sent

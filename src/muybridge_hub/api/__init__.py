@@ -1,11 +1,11 @@
-"""The Hub's HTTP protocol, as its clients speak it: one module a part, each with its list of routes."""
+"""The HTTP protocol of the Hugging Face Hub: one module for each part of it, each with a list of routes."""
 
 from starlette.routing import BaseRoute
 
 from muybridge_hub.api import account, commits, downloads, predictions, repositories, uploads, xet
 
 ROUTES: list[BaseRoute] = [
-    *downloads.ROUTES,  # first, because they are asked for most
+    *downloads.ROUTES,  # first, because most requests are downloads
     *account.ROUTES,
     *repositories.ROUTES,
     *commits.ROUTES,

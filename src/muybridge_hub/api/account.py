@@ -1,11 +1,11 @@
-"""Who am I, is this card right, and what is not offered here."""
+"""Tells who a token belongs to, checks the front matter of cards, and refuses what this hub does not offer."""
 
 from typing import Any
 
 from starlette.routing import Route
 
-from muybridge_hub.access import EVERYWHERE
-from muybridge_hub.calls import Call, endpoint
+from muybridge_hub.access import ALL_NAMESPACES
+from muybridge_hub.calls import Call, make_endpoint
 from muybridge_hub.errors import NotOffered, NotSignedIn
 from muybridge_hub.facts import find_card_problems
 
@@ -15,7 +15,7 @@ def whoami(call: Call) -> dict[str, Any]:
     if viewer.name is None:
         raise NotSignedIn("this needs a token: set HF_TOKEN, or `hf auth login`")
     role = "write" if viewer.can_write else "read"
-    others = sorted(viewer.namespaces - {viewer.name, EVERYWHERE})
+    others = sorted(viewer.namespaces - {viewer.name, ALL_NAMESPACES})
     return {
         "type": "user",
         "id": viewer.name,
@@ -28,15 +28,15 @@ def whoami(call: Call) -> dict[str, Any]:
 
 
 def validate_card(call: Call) -> dict[str, Any]:
-    problems = find_card_problems(call.field("content", str, ""))
+    problems = find_card_problems(call.get_field("content", str, ""))
     return {"errors": [{"message": problem} for problem in problems], "warnings": []}
 
 
-def refuse(call: Call) -> None:
+def refuse_unknown(call: Call) -> None:
     raise NotOffered(f"this hub does not offer {call.request.method} {call.request.url.path[:200]}")
 
 
 ROUTES = [
-    Route("/api/whoami-v2", endpoint(whoami)),
-    Route("/api/validate-yaml", endpoint(validate_card), methods=["POST"]),
+    Route("/api/whoami-v2", make_endpoint(whoami)),
+    Route("/api/validate-yaml", make_endpoint(validate_card), methods=["POST"]),
 ]

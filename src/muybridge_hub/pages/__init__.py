@@ -1,15 +1,15 @@
-"""Pages for people, rendered here; they work without JavaScript and ask no other site for anything.
+"""Web pages, rendered on the server. They work without JavaScript, and load nothing from other sites.
 
-lists.py         models and data sets, searched and filtered
-repositories.py  a repository: its card, its files, its history
+lists.py         lists of models and data sets, with search and filters
+repositories.py  the pages of a repository: card, files, history
 sessions.py      signing in and out
-errors.py        errors as pages
+errors.py        error pages
 
-site.py          what all pages share: templates, static files, addresses
-cards.py         Markdown becomes safe HTML
-numbers.py       the numbers that a card states
-usage.py         what to type to use a repository
-formatting.py    sizes, counts and times in words
+site.py          what all pages share: templates, static files, URLs
+cards.py         renders the Markdown of cards as safe HTML
+results.py       reads the evaluation results of a card
+usage.py         the commands and code that use a repository
+formatting.py    formats sizes, counts and times
 """
 
 from functools import partial
@@ -18,7 +18,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from muybridge_hub.calls import Call, Function, endpoint
+from muybridge_hub.calls import Call, EndpointFunction, make_endpoint
 from muybridge_hub.names import KINDS
 from muybridge_hub.pages import lists, repositories, sessions, site
 from muybridge_hub.pages.errors import render_error, wants_page
@@ -27,7 +27,7 @@ __all__ = ["ROUTES", "render_error", "wants_page"]
 
 
 class KindConvertor(StringConvertor):
-    """What stands before the names of repositories that are no models: no namespace is called so."""
+    """Matches the first part of the URLs of data sets and spaces. No namespace can have these names."""
 
     regex = "datasets|spaces"
 
@@ -39,10 +39,10 @@ def show_health(_: Call) -> Response:
     return PlainTextResponse("ok\n")
 
 
-REPOSITORY = "{namespace}/{name}"
+REPOSITORY_PATH = "{namespace}/{name}"
 
-# Of a repository, by what follows its name.
-PAGES: dict[str, Function] = {
+# The pages of a repository, by the part of the URL that follows its name.
+REPOSITORY_PAGES: dict[str, EndpointFunction] = {
     "": repositories.show_card,
     "/tree/{revision}": repositories.show_folder,
     "/tree/{revision}/{path:path}": repositories.show_folder,
@@ -52,14 +52,17 @@ PAGES: dict[str, Function] = {
 }
 
 ROUTES: list[BaseRoute] = [
-    Route("/", endpoint(partial(lists.show_list, kind="model"))),
-    *(Route(f"/{kind}s", endpoint(partial(lists.show_list, kind=kind))) for kind in KINDS),
-    Route("/health", endpoint(show_health)),
-    Route("/login", endpoint(sessions.show_login)),
-    Route("/login", endpoint(sessions.login), methods=["POST"]),
-    Route("/logout", endpoint(sessions.logout), methods=["POST"]),
-    Route("/static/{digest}/{name}", endpoint(site.show_asset)),
-    *(Route(f"/{{kinds:kinds}}/{REPOSITORY}{page}", endpoint(function)) for page, function in PAGES.items()),
-    Route("/{namespace}", endpoint(lists.show_namespace)),
-    *(Route(f"/{REPOSITORY}{page}", endpoint(function)) for page, function in PAGES.items()),
+    Route("/", make_endpoint(partial(lists.show_list, kind="model"))),
+    *(Route(f"/{kind}s", make_endpoint(partial(lists.show_list, kind=kind))) for kind in KINDS),
+    Route("/health", make_endpoint(show_health)),
+    Route("/login", make_endpoint(sessions.show_login)),
+    Route("/login", make_endpoint(sessions.login), methods=["POST"]),
+    Route("/logout", make_endpoint(sessions.logout), methods=["POST"]),
+    Route("/static/{digest}/{name}", make_endpoint(site.show_asset)),
+    *(
+        Route(f"/{{kinds:kinds}}/{REPOSITORY_PATH}{page}", make_endpoint(function))
+        for page, function in REPOSITORY_PAGES.items()
+    ),
+    Route("/{namespace}", make_endpoint(lists.show_namespace)),
+    *(Route(f"/{REPOSITORY_PATH}{page}", make_endpoint(function)) for page, function in REPOSITORY_PAGES.items()),
 ]

@@ -1,4 +1,4 @@
-"""Cards: Markdown and HTML of anybody's, made safe, and at home on this site's pages."""
+"""Renders cards. Anybody may write one, so their Markdown and HTML is made safe, and fitted into the page."""
 
 import posixpath
 import re
@@ -13,28 +13,28 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from muybridge_hub.names import RepoName
-from muybridge_hub.pages.site import place
+from muybridge_hub.pages.site import make_page_url
 
-MAX_RENDERED = 100_000  # letters; more is shown as it is written: rendering takes a while, for everybody who looks
+MAX_RENDERED = 100_000  # characters; longer cards are shown as plain text, because rendering them takes too long
 
-# Without those that divide a page: they would make a card look like a part of the site.
-TAGS = nh3.ALLOWED_TAGS - {"area", "article", "aside", "footer", "header", "hgroup", "map", "nav"}
-ALIGNED = ("caption", "div", "h1", "h2", "h3", "h4", "h5", "h6", "p", "table", "td", "th", "tr")
-ATTRIBUTES = {
-    **{tag: {"align"} for tag in ALIGNED},
+# Tags that divide a page are excluded, because with them a card could look like a part of the site.
+ALLOWED_TAGS = nh3.ALLOWED_TAGS - {"area", "article", "aside", "footer", "header", "hgroup", "map", "nav"}
+ALIGNED_TAGS = ("caption", "div", "h1", "h2", "h3", "h4", "h5", "h6", "p", "table", "td", "th", "tr")
+ALLOWED_ATTRIBUTES = {
+    **{tag: {"align"} for tag in ALIGNED_TAGS},
     **{tag: {"align", "colspan", "rowspan"} for tag in ("td", "th")},
     "a": {"href"},
     "img": {"alt", "height", "src", "width"},
     "ol": {"start"},
 }
-VOID = frozenset({"br", "col", "hr", "img", "wbr"})
+VOID_TAGS = frozenset({"br", "col", "hr", "img", "wbr"})
 HEADING = re.compile(r"h[1-6]")
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 
 def render_card(text: str, name: RepoName, revision: str) -> str:
-    """The HTML of a card's Markdown: no scripts, styles, forms, and nothing that is fetched from elsewhere."""
+    """Renders the Markdown of a card as HTML without scripts, styles, forms and content of other sites."""
     if len(text) > MAX_RENDERED:
         return f"<pre>{escape(text)}</pre>"
     tokens = MARKDOWN.parse(text)
@@ -42,27 +42,27 @@ def render_card(text: str, name: RepoName, revision: str) -> str:
     html = MARKDOWN.renderer.render(tokens, MARKDOWN.options, {})
     safe = nh3.clean(
         html,
-        tags=TAGS,
-        attributes=ATTRIBUTES,
+        tags=ALLOWED_TAGS,
+        attributes=ALLOWED_ATTRIBUTES,
         url_schemes={"http", "https", "mailto"},
-        link_rel=None,  # given below, with the addresses
+        link_rel=None,  # `CardWriter` sets it, together with the URLs
     )
-    writer = Writer(name, revision)
+    writer = CardWriter(name, revision)
     writer.feed(safe)
     writer.close()
     return "".join(writer.pieces)
 
 
 def align_cells(tokens: Sequence[Token]) -> None:
-    """Columns are aligned by a style, which pages do not have; an attribute does it too."""
+    """Aligns table cells by an attribute instead of a style, because pages allow no styles."""
     for token in tokens:
         style = str(token.attrs.pop("style", ""))
         if style.startswith("text-align:"):
             token.attrs["align"] = style.removeprefix("text-align:")
 
 
-class Writer(HTMLParser):
-    """Writes HTML that was made safe once more: headings below the page's, anchors, addresses that lead somewhere."""
+class CardWriter(HTMLParser):
+    """Rewrites safe HTML: lowers the level of headings, adds anchors, and makes URLs absolute."""
 
     def __init__(self, name: RepoName, revision: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -73,89 +73,94 @@ class Writer(HTMLParser):
         self.is_in_link = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         if tag == "img":
-            self.write_image(given)
+            self.write_image(attributes)
         elif tag == "a":
             self.is_in_link = True
-            self.write_tag("a", self.link(given.get("href", "")))
+            self.write_tag("a", self.make_link_attributes(attributes.get("href", "")))
         elif HEADING.fullmatch(tag):
             self.heading_from = len(self.pieces)
-            self.write_tag(lower(tag), given)
+            self.write_tag(lower_heading(tag), attributes)
         else:
             self.pieces.append('<div class="scroll">' if tag == "table" else "")
-            self.write_tag(tag, given)
+            self.write_tag(tag, attributes)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in VOID:
+        if tag in VOID_TAGS:
             return
-        self.pieces.append(f"</{lower(tag) if HEADING.fullmatch(tag) else tag}>")
+        self.pieces.append(f"</{lower_heading(tag) if HEADING.fullmatch(tag) else tag}>")
         if tag == "table":
             self.pieces.append("</div>")
         self.is_in_link &= tag != "a"
         if HEADING.fullmatch(tag) and self.heading_from is not None:
-            self.anchor(self.heading_from)
+            self.add_anchor(self.heading_from)
             self.heading_from = None
 
     def handle_data(self, data: str) -> None:
         self.pieces.append(escape(data))
 
     def write_tag(self, tag: str, attributes: dict[str, str]) -> None:
-        written = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
-        self.pieces.append(f"<{tag}{written}>")
+        text = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
+        self.pieces.append(f"<{tag}{text}>")
 
-    def write_image(self, given: dict[str, str]) -> None:
-        """A picture of the repository; one from elsewhere would tell that place who looks, so it is a link."""
-        source, words = given.get("src", ""), given.get("alt", "")
-        path, parts = self.path(source), split(source)
+    def write_image(self, attributes: dict[str, str]) -> None:
+        """Writes an image of the repository. For one from another site, writes a link.
+
+        Showing it would tell the other site who looks at the card.
+        """
+        source, alternative = attributes.get("src", ""), attributes.get("alt", "")
+        path, parts = self.find_repository_path(source), split_url(source)
         if path:
-            self.write_tag("img", {**given, "alt": words, "src": self.place("resolve", path), "loading": "lazy"})
+            url = self.make_url("resolve", path)
+            self.write_tag("img", {**attributes, "alt": alternative, "src": url, "loading": "lazy"})
         elif parts.scheme in ("http", "https") and not self.is_in_link:
-            self.write_tag("a", self.link(source))
-            self.pieces.append(f"{escape(words or 'picture')} ({escape(parts.netloc)})</a>")
+            self.write_tag("a", self.make_link_attributes(source))
+            self.pieces.append(f"{escape(alternative or 'picture')} ({escape(parts.netloc)})</a>")
         else:
-            self.pieces.append(escape(words))
+            self.pieces.append(escape(alternative))
 
-    def link(self, address: str) -> dict[str, str]:
-        if address.startswith("#"):
-            return {"href": "#card-" + slug(unquote(address))}
-        if split(address).scheme in ("http", "https"):
-            return {"href": address, "rel": "nofollow noopener"}
-        if address.startswith("mailto:") or (address.startswith("/") and not address.startswith(("//", "/\\"))):
-            return {"href": address, "rel": "nofollow"}
-        path = self.path(address)
-        return {"href": self.place("blob", path), "rel": "nofollow"} if path else {}
+    def make_link_attributes(self, url: str) -> dict[str, str]:
+        """The attributes of a link to a URL; none if it leads nowhere."""
+        if url.startswith("#"):
+            return {"href": "#card-" + make_slug(unquote(url))}
+        if split_url(url).scheme in ("http", "https"):
+            return {"href": url, "rel": "nofollow noopener"}
+        if url.startswith("mailto:") or (url.startswith("/") and not url.startswith(("//", "/\\"))):
+            return {"href": url, "rel": "nofollow"}
+        path = self.find_repository_path(url)
+        return {"href": self.make_url("blob", path), "rel": "nofollow"} if path else {}
 
-    def path(self, address: str) -> str | None:
-        """The path of a file in the repository that a relative address means."""
-        parts = split(address)
+    def find_repository_path(self, url: str) -> str | None:
+        """The path in the repository that a relative URL points to; None for other URLs."""
+        parts = split_url(url)
         path = posixpath.normpath(unquote(parts.path)) if parts.path else ""
         is_inside = path and not parts.scheme and not parts.netloc and not path.startswith(("/", "..", "\\"))
         return path if is_inside and path != "." else None
 
-    def place(self, page: str, path: str) -> str:
-        return place(self.name, page, self.revision, path)
+    def make_url(self, page: str, path: str) -> str:
+        return make_page_url(self.name, page, self.revision, path)
 
-    def anchor(self, start: int) -> None:
-        """Gives the heading whose pieces begin at `start` a name that can be linked to."""
-        wanted = "card-" + slug(unescape(re.sub(r"<[^>]*>", "", "".join(self.pieces[start:]))))
-        name = f"{wanted}-{self.anchors[wanted]}" if wanted in self.anchors else wanted
-        self.anchors[wanted] += 1
-        self.pieces[start] = f'{self.pieces[start][:-1]} id="{escape(name)}">'
+    def add_anchor(self, start: int) -> None:
+        """Gives the heading whose pieces begin at `start` a unique id, so that links can lead to it."""
+        slug = "card-" + make_slug(unescape(re.sub(r"<[^>]*>", "", "".join(self.pieces[start:]))))
+        anchor = f"{slug}-{self.anchors[slug]}" if slug in self.anchors else slug
+        self.anchors[slug] += 1
+        self.pieces[start] = f'{self.pieces[start][:-1]} id="{escape(anchor)}">'
 
 
-def split(address: str) -> SplitResult:
-    """The parts of an address; none of one that is no address."""
+def split_url(url: str) -> SplitResult:
+    """Splits a URL. The parts of an invalid URL are empty."""
     try:
-        return urlsplit(address)
+        return urlsplit(url)
     except ValueError:
         return urlsplit("")
 
 
-def lower(heading: str) -> str:
-    """The page's own heading is the first."""
+def lower_heading(heading: str) -> str:
+    """The tag of a heading one level lower: the only h1 of the page is the name of the repository."""
     return f"h{min(int(heading[1]) + 1, 6)}"
 
 
-def slug(text: str) -> str:
+def make_slug(text: str) -> str:
     return re.sub(r"[^\w-]+", "-", text.strip("# ").lower())[:100].strip("-")

@@ -1,4 +1,4 @@
-"""Errors as pages: for those who look at them, not for programs."""
+"""Error pages for browsers. Programs get errors as JSON."""
 
 from http import HTTPStatus
 
@@ -11,15 +11,16 @@ from muybridge_hub.pages.site import render
 
 
 def wants_page(request: Request) -> bool:
+    """Whether the client is a browser that should get errors as pages."""
     is_api = request.url.path.startswith("/api/")
     return not is_api and "text/html" in request.headers.get("accept", "")
 
 
 def render_error(request: Request, error: HubError) -> Response:
-    """A page that says what went wrong, with the same status as programs get."""
+    """Renders an error as a page, with the status of the error."""
     call = Call(request)
     title = HTTPStatus(error.status).phrase
-    address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    url = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return render(
-        call, "error.html", status=error.status, code=error.status, title=title, message=error.message, address=address
+        call, "error.html", status=error.status, code=error.status, title=title, message=error.message, url=url
     )

@@ -1,15 +1,15 @@
-"""Sizes, counts and times in words for people."""
+"""Formats sizes, counts and times for people."""
 
 from datetime import datetime
 
 from muybridge_hub.database import now
 
 UNITS = ("kB", "MB", "GB", "TB", "PB")
-SPANS = (("year", 365 * 86_400), ("month", 30 * 86_400), ("day", 86_400), ("hour", 3600), ("minute", 60))
+TIME_UNITS = (("year", 365 * 86_400), ("month", 30 * 86_400), ("day", 86_400), ("hour", 3600), ("minute", 60))
 
 
 def format_size(num_bytes: int) -> str:
-    """As disks are sold: a kB has 1000 bytes."""
+    """Formats a number of bytes in decimal units: 1 kB is 1000 bytes."""
     if num_bytes < 1000:
         return f"{num_bytes} B"
     size, units = num_bytes / 1000, iter(UNITS)
@@ -20,25 +20,25 @@ def format_size(num_bytes: int) -> str:
 
 
 def format_count(count: int) -> str:
-    """Three digits and a letter, as one speaks of the parameters of a network."""
+    """Formats a count with three digits and a letter, as is usual for parameters: 86.6 M."""
     for letter, unit in (("B", 10**9), ("M", 10**6), ("k", 10**3)):
         if count >= 0.9995 * unit:
             return f"{count / unit:.3g} {letter}" if count < 999.5 * unit else f"{count / unit:,.0f} {letter}"
     return str(count)
 
 
-def format_share(share: float) -> str:
-    return f"{100 * share:.4g}%"
+def format_percent(fraction: float) -> str:
+    return f"{100 * fraction:.4g}%"
 
 
 def format_age(moment: datetime) -> str:
     seconds = (now() - moment).total_seconds()
-    for name, span in SPANS:
-        if seconds >= span:
-            number = int(seconds // span)
+    for name, seconds_in_unit in TIME_UNITS:
+        if seconds >= seconds_in_unit:
+            number = int(seconds // seconds_in_unit)
             return f"{number} {name}{'s' if number > 1 else ''} ago"
     return "just now"
 
 
-def format_moment(moment: datetime) -> str:
+def format_timestamp(moment: datetime) -> str:
     return f"{moment:%-d %B %Y, %H:%M} UTC"

@@ -1,4 +1,4 @@
-"""Lists of repositories: searched, filtered by links, and what one user or lab published."""
+"""Lists of repositories with search and filters, and the pages of users and labs."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,13 +11,13 @@ from muybridge_hub.listing import Query, count_facets, count_repositories, list_
 from muybridge_hub.names import Kind, check_name
 from muybridge_hub.pages.site import render
 
-PAGE = 25
-OF_ONE = 50  # of one user or lab, before their list is a page of its own
+LIST_PAGE_SIZE = 25
+NAMESPACE_PAGE_SIZE = 50  # repositories on the page of a user or lab; a link leads to the full list
 
 TITLES: dict[Kind, str] = {"model": "Models", "dataset": "Data sets", "space": "Spaces"}
 SORTS = {"lastModified": "Recently changed", "downloads": "Most downloaded", "createdAt": "Newest"}
 
-# What a list can be filtered by, and the words for it in an address.
+# The filters of a list, and their query parameters.
 FILTERS = {
     "task": "pipeline_tag",
     "architecture": "architecture",
@@ -29,11 +29,11 @@ FILTERS = {
 
 
 def show_list(call: Call, kind: Kind) -> Response:
-    query, chosen = make_query(call, kind), read_choices(call)
+    query, chosen = make_query(call, kind), read_chosen_filters(call)
     with call.hub.database.read() as connection:
-        rows, cursor = list_repositories(connection, call.visitor, query)
-        total = count_repositories(connection, call.visitor, query)
-        facets = count_facets(connection, call.visitor, query)
+        rows, cursor = list_repositories(connection, call.session_viewer, query)
+        total = count_repositories(connection, call.session_viewer, query)
+        facets = count_facets(connection, call.session_viewer, query)
     values: dict[str, Any] = {"kind": kind, "title": TITLES[kind], "rows_found": rows, "total": total, "cursor": cursor}
     filters = {name: (parameter, chosen.get(parameter)) for name, parameter in FILTERS.items()}
     return render(
@@ -42,14 +42,14 @@ def show_list(call: Call, kind: Kind) -> Response:
     )  # fmt: skip
 
 
-def read_choices(call: Call) -> dict[str, str]:
-    """What was searched for and chosen, by the words of the address: all but the page that one is on."""
+def read_chosen_filters(call: Call) -> dict[str, str]:
+    """Reads the search, the filters and the order from the URL: everything but the position in the list."""
     names = ("search", *FILTERS.values(), "sort")
     return {name: call.query[name].strip() for name in names if call.query.get(name, "").strip()}
 
 
 def make_query(call: Call, kind: Kind) -> Query:
-    chosen = read_choices(call)
+    chosen = read_chosen_filters(call)
     tags = [chosen["tag"]] if "tag" in chosen else []
     tags += ["dataset:" + chosen["dataset"]] if "dataset" in chosen else []
     return Query(
@@ -61,25 +61,26 @@ def make_query(call: Call, kind: Kind) -> Query:
         architecture=chosen.get("architecture"),
         licence=chosen.get("license"),
         sort=chosen.get("sort", "lastModified"),
-        limit=PAGE,
+        limit=LIST_PAGE_SIZE,
         cursor=call.query.get("cursor"),
     )
 
 
 def show_namespace(call: Call) -> Response:
-    """What a user or a lab published. Who published nothing that the visitor may see is nobody."""
-    namespace = call.text("namespace")
+    """Shows what a user or lab has published. The page is missing (404) if the visitor may see nothing of it."""
+    namespace = call.get_path_parameter("namespace")
     try:
         check_name(namespace)
     except BadRequest as error:
         raise NotFound(f"there is no page {namespace[:100]!r}") from error
-    query, found = Query(author=namespace, sort="lastModified", limit=OF_ONE), []
+    query, found = Query(author=namespace, sort="lastModified", limit=NAMESPACE_PAGE_SIZE), []
     with call.hub.database.read() as connection:
         for kind, title in TITLES.items():
-            wanted = replace(query, kind=kind)
-            total = count_repositories(connection, call.visitor, wanted)
+            kind_query = replace(query, kind=kind)
+            total = count_repositories(connection, call.session_viewer, kind_query)
             if total:
-                found.append((kind, title, total, list_repositories(connection, call.visitor, wanted)[0]))
-    if not found and call.visitor.name != namespace:
-        raise NotFound(f"nobody called {namespace!r} published anything here that you may see")
+                rows, _ = list_repositories(connection, call.session_viewer, kind_query)
+                found.append((kind, title, total, rows))
+    if not found and call.session_viewer.name != namespace:
+        raise NotFound(f"{namespace!r} has published nothing here that you may see")
     return render(call, "namespace.html", namespace=namespace, found=found, base_url=call.base_url)

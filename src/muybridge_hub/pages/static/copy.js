@@ -1,10 +1,10 @@
-// Shows the buttons that copy, where the browser can.
+// Shows the copy buttons if the browser can copy to the clipboard.
 for (const button of navigator.clipboard ? document.querySelectorAll("button[data-copy]") : []) {
-  const words = button.textContent;
+  const label = button.textContent;
   button.hidden = false;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(button.dataset.copy);
     button.textContent = "Copied";
-    setTimeout(() => { button.textContent = words; }, 1500);
+    setTimeout(() => { button.textContent = label; }, 1500);
   });
 }

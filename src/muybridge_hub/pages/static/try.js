@@ -1,4 +1,4 @@
-// Sends a clip to the model of this page, and shows what comes back. One clip is on its way at a time.
+// Sends a clip to the model of this page, and shows the answer. Sends one clip at a time.
 const box = document.querySelector(".try");
 const form = box.querySelector("form");
 const input = form.querySelector("input");
@@ -35,11 +35,11 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
 function send(clip) {
   const limit = Number(form.dataset.limit);
   if (clip.size > limit) {
-    show({ problem: `The clip has ${inMegabytes(clip.size)}; ${inMegabytes(limit)} are taken here.` });
+    show({ problem: `The clip has ${formatMegabytes(clip.size)}; up to ${formatMegabytes(limit)} are allowed.` });
     return;
   }
   show({ state: "Sending the clip …", isBusy: true });
-  const request = new XMLHttpRequest(); // which tells how much was sent; fetch does not
+  const request = new XMLHttpRequest(); // not fetch, which does not tell how much was sent
   const query = new URLSearchParams({ revision: form.dataset.revision, name: clip.name });
   request.open("POST", `${form.getAttribute("action")}?${query}`);
   request.setRequestHeader("Content-Type", "application/octet-stream");
@@ -57,9 +57,9 @@ function send(clip) {
   request.send(clip);
 }
 
-function show({ state: words = "", problem: reason = "", isBusy = false }) {
-  state.textContent = words;
-  problem.textContent = reason;
+function show({ state: stateText = "", problem: problemText = "", isBusy = false }) {
+  state.textContent = stateText;
+  problem.textContent = problemText;
   progress.hidden = !isBusy;
   button.disabled = isBusy;
   result.hidden = true;
@@ -68,34 +68,34 @@ function show({ state: words = "", problem: reason = "", isBusy = false }) {
 function showAnswer({ labels, frames, seconds }) {
   const best = labels[0];
   const loading = seconds.load >= 0.1 ? `, after ${seconds.load.toFixed(1)} s of loading the model` : "";
-  show({ state: `${best.label}, ${inPercent(best.score)}. It took ${seconds.predict.toFixed(1)} s${loading}.` });
+  show({ state: `${best.label}, ${formatPercent(best.score)}. It took ${seconds.predict.toFixed(1)} s${loading}.` });
   result.querySelector(".try-bars").replaceChildren(...labels.map(makeBar));
   result.querySelector(".try-frames").replaceChildren(...frames.map(makeFrame));
   result.hidden = false;
 }
 
 function makeBar({ label, score }) {
-  const name = make("span", { className: "try-label", textContent: label });
-  const share = make("span", { className: "try-share", textContent: inPercent(score) });
-  const bar = make("meter", { min: 0, max: 1, value: score, ariaHidden: "true" });
-  return make("li", {}, name, share, bar);
+  const name = makeElement("span", { className: "try-label", textContent: label });
+  const percent = makeElement("span", { className: "try-percent", textContent: formatPercent(score) });
+  const bar = makeElement("meter", { min: 0, max: 1, value: score, ariaHidden: "true" });
+  return makeElement("li", {}, name, percent, bar);
 }
 
 function makeFrame(data, index, all) {
   const alt = `frame ${index + 1} of ${all.length}`;
-  return make("li", {}, make("img", { src: `data:image/jpeg;base64,${data}`, alt }));
+  return makeElement("li", {}, makeElement("img", { src: `data:image/jpeg;base64,${data}`, alt }));
 }
 
-function make(kind, properties, ...children) {
+function makeElement(kind, properties, ...children) {
   const element = Object.assign(document.createElement(kind), properties);
   element.append(...children);
   return element;
 }
 
-function inPercent(share) {
-  return `${(100 * share).toFixed(1)} %`;
+function formatPercent(fraction) {
+  return `${(100 * fraction).toFixed(1)} %`;
 }
 
-function inMegabytes(size) {
+function formatMegabytes(size) {
   return `${(size / 1e6).toFixed(1)} MB`;
 }
