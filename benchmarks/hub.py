@@ -83,7 +83,7 @@ def run() -> dict[str, Any]:
 
 
 def make_hub(root: Path) -> tuple[str, dict[str, str]]:
-    """Makes a hub with many models, and one with a large and a small file. Returns a token, and where both are stored."""
+    """Makes a hub with many models, and one with a large and a small file. Returns a token and the places of both."""
     hub, small = Hub(Settings(root)), os.urandom(SMALL // 2).hex().encode()
     fill_hub(hub, NUM_REPOSITORIES, NUM_FILES_EACH)
     token = hub.tokens.create("lab")

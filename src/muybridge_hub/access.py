@@ -61,7 +61,7 @@ class Token(NamedTuple):
 
 
 def build_read_filter(viewer: Viewer) -> ColumnElement[bool]:
-    """An SQL condition: the viewer may know that the repository exists."""
+    """An SQL condition: the viewer may read the repository."""
     if ALL_NAMESPACES in viewer.namespaces:
         return true()
     return or_(repositories.c.private.is_(False), repositories.c.namespace.in_(sorted(viewer.namespaces)))

@@ -101,6 +101,7 @@ async def answer_bad_data(request: Request, _: Exception) -> Response:
 
 
 async def answer_busy(request: Request, error: Exception) -> Response:
+    """Answers where the database does not respond in time."""
     logger.warning("the database did not answer in time", exc_info=error)
     return await answer_error(request, HubError("the hub is busy; try again", status=503, headers={"Retry-After": "1"}))
 

@@ -152,6 +152,7 @@ class BlobStore:
             raise FileNotFoundError(blob.place)
 
     def find(self, sha256: str, connection: Connection | None = None) -> Blob | None:
+        """Finds a blob, whoever owns it."""
         with nullcontext(connection) if connection else self.database.read() as reading:
             row = reading.execute(FIND_BLOB, {"sha256": sha256}).one_or_none()
         return Blob(*row) if row else None
@@ -182,9 +183,9 @@ class BlobStore:
         *,
         is_commit: bool = False,
     ) -> dict[str, Blob]:
-        """Finds those blobs that the repository owns or the viewer can read elsewhere; grants all of them to it.
+        """Finds those blobs that the repository owns or the viewer can read elsewhere. Grants them to the repository.
 
-        With `is_commit`, a commit uses them already; otherwise they wait for one, and garbage collection spares them.
+        `is_commit` says that a commit uses them. Otherwise a commit is expected to follow: garbage collection waits.
         """
         is_readable = exists().where(
             repository_blobs.c.sha256 == blobs.c.sha256,

@@ -56,6 +56,7 @@ class Call:
 
     @cached_property
     def kind(self) -> Kind:
+        """The kind of repository that the path is about."""
         plural = self.request.path_params.get("kinds", "models")
         for kind in KINDS:
             if plural == kind + "s":
@@ -64,6 +65,7 @@ class Call:
 
     @cached_property
     def repo_name(self) -> RepoName:
+        """The name of the repository in the path."""
         return parse_repo_name(self.kind, f"{self.get_path_parameter('namespace')}/{self.get_path_parameter('name')}")
 
     def get_path_parameter(self, parameter: str, default: str = "") -> str:
@@ -165,4 +167,5 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 def parse_int_or_zero(text: str) -> int:
+    """Parses a number of up to 19 digits; 0 for any other text."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0

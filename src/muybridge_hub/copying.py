@@ -96,7 +96,7 @@ def tag_commit(hub: Hub, name: RepoName, oid: str, commit: Commit) -> None:
     try:
         hub.repositories.create_ref(SYSTEM, name, "tag", oid, commit.oid)
     except Conflict:
-        return  # mirrored before
+        return  # this commit was mirrored before
 
 
 def ensure_repository(hub: Hub, name: RepoName, *, private: bool) -> None:
@@ -129,6 +129,7 @@ def read_pieces(path: Path) -> Iterator[bytes]:
 
 
 def make_addition(hub: Hub, name: str, path: Path, blob: Blob, *, is_large: bool | None = None) -> Add:
+    """The operation that adds the stored file at `path` to a commit, under `name`."""
     if is_large is None:
         with path.open("rb") as file:
             is_large = is_large_file(name, blob.size, file.read(SAMPLE_SIZE), hub.settings.large_from)

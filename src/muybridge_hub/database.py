@@ -168,7 +168,7 @@ def split_into_batches(values: Iterable[str]) -> Iterator[list[str]]:
 
 
 def get_database_time(connection: Connection) -> Any:
-    """The time for comparisons between servers: that of the database, because clocks of machines differ."""
+    """The time for comparisons. With several machines it is the clock of the database, because their clocks differ."""
     return now() if connection.dialect.name == "sqlite" else func.clock_timestamp()
 
 
@@ -200,6 +200,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
+        """Opens a transaction for reading."""
         with self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="REPEATABLE READ")
@@ -207,6 +208,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
+        """Opens a transaction for writing. An exception undoes all of it."""
         if not self.is_sqlite:
             with self.engine.begin() as connection:
                 yield connection
@@ -217,9 +219,9 @@ class Database:
                 yield connection
 
     def get_quiet_moment(self) -> datetime:
-        """Returns a time at which no write was in progress.
+        """Waits until no transaction writes, and returns the time of that moment.
 
-        A transaction that reads after this call sees every earlier write; every later write touches its rows later.
+        Transactions that begin to read afterwards see all earlier writes. All later writes have later times.
         """
         with self.write() as connection:
             if self.is_sqlite:

@@ -125,10 +125,12 @@ def make_storable(value: Any, depth: int = 0) -> Any:
 
 
 def remove_bad_characters(text: str) -> str:
+    """Removes null characters, and replaces what UTF-8 cannot encode."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def get_text(value: Any) -> str | None:
+    """The first 100 characters of a text; None for anything else."""
     return value[:100] if isinstance(value, str) and value else None
 
 
@@ -139,8 +141,9 @@ def read_config(sizes: Mapping[str, int], read: Read) -> dict[str, Any]:
         config = json.loads(read("config.json", 0, sizes["config.json"]))
     except (ValueError, RecursionError):
         return {}
-    wanted = ("model_type", "architectures")
-    return make_storable({name: config[name] for name in wanted if name in config}) if isinstance(config, dict) else {}
+    if not isinstance(config, dict):
+        return {}
+    return make_storable({name: config[name] for name in ("model_type", "architectures") if name in config})
 
 
 def find_task(config: Mapping[str, Any]) -> str | None:
@@ -149,8 +152,9 @@ def find_task(config: Mapping[str, Any]) -> str | None:
     return next((task for ending, task in TASKS.items() if name.endswith(ending)), None)
 
 
-def collect_tags(card: Mapping[str, Any], named: list[str | None], *, has_weights: bool) -> list[str]:
-    tags = [tag for tag in named if tag]
+def collect_tags(card: Mapping[str, Any], first_tags: list[str | None], *, has_weights: bool) -> list[str]:
+    """The tags of a repository, from `first_tags` and the fields of its card."""
+    tags = [tag for tag in first_tags if tag]
     tags += ["safetensors"] if has_weights else []
     for name, prefix in {
         "tags": "",

@@ -19,9 +19,8 @@ class Hub:
 
     def __init__(self, settings: Settings) -> None:
         try:
-            settings.root.mkdir(
-                mode=0o700, parents=True, exist_ok=True
-            )  # private, because the database holds the secret for signatures
+            # Private, because the database holds the secret for signatures.
+            settings.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"the folder {settings.root} cannot be used: {error}") from error
         self.settings = settings

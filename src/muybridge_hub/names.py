@@ -14,7 +14,7 @@ URL_PREFIXES: dict[Kind, str] = {"model": "", "dataset": "datasets/", "space": "
 MAX_PATH_LENGTH, MAX_DEPTH = 1000, 50
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@#-]{0,249}")
-COMMIT = re.compile(r"[0-9a-f]{40}")
+OID = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # These cannot be namespaces, because other URLs of the site begin with them.

@@ -22,7 +22,7 @@ from muybridge_hub.errors import (
     RevisionNotFound,
 )
 from muybridge_hub.facts import read_facts
-from muybridge_hub.names import COMMIT, RepoName, check_path, check_revision_name
+from muybridge_hub.names import OID, RepoName, check_path, check_revision_name
 from muybridge_hub.trees import EMPTY_FOLDER, Entry, FolderEditor, TreeReader
 
 logger = logging.getLogger("muybridge_hub")
@@ -32,12 +32,16 @@ MAX_MESSAGE_LENGTH = 65_536
 
 
 class Repository(NamedTuple):
+    """A repository that was found in the database."""
+
     id: int
     name: RepoName
     private: bool
 
 
 class Commit(NamedTuple):
+    """A commit, as the database stores it."""
+
     oid: str  # the hash that git gives to the commit
     parent: str | None
     tree: str  # the key of the root folder
@@ -88,8 +92,8 @@ IS_MAIN_BRANCH = (refs.c.repository == repositories.c.id) & (refs.c.kind == "bra
 class RepositoryStore:
     """Finds and changes repositories. Methods with a `viewer` check what the viewer may do."""
 
-    def __init__(self, database: Database, contents: BlobStore) -> None:
-        self.database, self.blob_store, self.trees = database, contents, TreeReader()
+    def __init__(self, database: Database, blob_store: BlobStore) -> None:
+        self.database, self.blob_store, self.trees = database, blob_store, TreeReader()
 
     # Repositories
 
@@ -131,11 +135,13 @@ class RepositoryStore:
             raise Conflict(f"{name} exists already") from error
 
     def delete(self, viewer: Viewer, name: RepoName) -> None:
+        """Deletes a repository. Its files are removed by the next garbage collection."""
         with self.database.write() as connection:
             repository = self.lock_writable(connection, viewer, name)
             connection.execute(delete(repositories).where(repositories.c.id == repository.id))
 
     def move(self, viewer: Viewer, old: RepoName, new: RepoName) -> None:
+        """Renames a repository, possibly into another namespace."""
         try:
             with self.database.write() as connection:
                 repository = self.lock_writable(connection, viewer, old)
@@ -154,7 +160,7 @@ class RepositoryStore:
 
     def resolve(self, connection: Connection, repository: Repository, revision: str) -> Commit:
         """Finds the commit of a revision: a branch, a tag, or the first digits of a commit's oid."""
-        if COMMIT.fullmatch(revision):  # first, because someone could give a branch the name of another's commit
+        if OID.fullmatch(revision):  # first, because someone could give a branch the name of another's commit
             row = connection.execute(FIND_COMMIT, {"repository": repository.id, "oid": revision}).one_or_none()
             if row:
                 return Commit(*row)
@@ -170,7 +176,7 @@ class RepositoryStore:
         parameters = {"repository": repository.id, "name": revision.removeprefix(prefix)}
         by_kind = {row.kind: row.commit for row in connection.execute(FIND_REF, parameters)}
         found = by_kind.get(kinds[prefix]) if prefix else by_kind.get("branch", by_kind.get("tag"))
-        if found is None and COMMIT.fullmatch(revision.ljust(40, "0")) and len(revision) >= 7:
+        if found is None and OID.fullmatch(revision.ljust(40, "0")) and len(revision) >= 7:
             matches = (commits.c.repository == repository.id) & commits.c.oid.startswith(revision)
             candidates = connection.execute(select(commits.c.oid).where(matches).limit(2)).scalars().all()
             found = candidates[0] if len(candidates) == 1 else None
@@ -184,6 +190,7 @@ class RepositoryStore:
         return connection.execute(query.order_by(refs.c.name)).all()
 
     def create_ref(self, viewer: Viewer, name: RepoName, kind: str, ref: str, revision: str = MAIN_BRANCH) -> None:
+        """Creates a branch or a tag (`kind`) with the name `ref` at a revision."""
         check_revision_name(ref)
         try:
             with self.database.write() as connection:

@@ -8,6 +8,8 @@ KB, MB, GB = 1 << 10, 1 << 20, 1 << 30
 
 @dataclass(frozen=True)
 class Settings:
+    """What can be configured. `root` is the folder of the hub."""
+
     root: Path
     database: str | None = None  # a URL for SQLAlchemy; by default, an SQLite file in the root
     storage: str | None = None  # a folder, or a URL for fsspec; by default, a folder in the root

@@ -25,6 +25,8 @@ class StorageError(ValueError):
 
 
 class StoredFile(NamedTuple):
+    """An entry in the list of a folder."""
+
     place: str
     size: int
     modified_at: datetime
@@ -43,6 +45,8 @@ class Writer(Protocol):
 
 
 class Storage(Protocol):
+    """Stores bytes at places."""
+
     def open_writer(self, place: str, size: int = 0) -> Writer:
         """Starts to write to a place. `size` is the expected number of bytes, if known."""
 
@@ -98,6 +102,8 @@ class FolderStorage:
 
 
 class FolderWriter:
+    """Writes to a temporary file, and moves it to its place on `commit`."""
+
     def __init__(self, partial: Path, path: Path) -> None:
         self.partial, self.path = partial, path
         self.file = partial.open("xb", buffering=0)
@@ -120,6 +126,7 @@ class FolderWriter:
 
 
 def make_folders(folder: Path) -> None:
+    """Creates a folder and its parents, and syncs them to disk."""
     if folder.is_dir():
         return
     make_folders(folder.parent)
@@ -174,6 +181,8 @@ class RemoteStorage:
 
 
 class RemoteWriter:
+    """Writes to an object, which appears on `commit`."""
+
     def __init__(self, file: Any) -> None:
         self.file = file
         self.is_done = False

@@ -27,6 +27,8 @@ class Entry(NamedTuple):
 
 
 class File(NamedTuple):
+    """A file or a folder, with its path in the repository."""
+
     path: str
     entry: Entry
 
@@ -57,6 +59,7 @@ class TreeReader:
         return entries
 
     def remember(self, key: str, entries: dict[str, Entry]) -> None:
+        """Adds a folder to the cache. Empties the cache first if it is full."""
         if self.num_cached + len(entries) > MAX_CACHED_ENTRIES:
             self.cache, self.num_cached = {}, 0
         if len(entries) < MAX_CACHED_ENTRIES:
@@ -84,6 +87,7 @@ class TreeReader:
                 yield from self.list_entries(connection, entry.key, path)
 
     def list_files(self, connection: Connection, key: str) -> Iterator[File]:
+        """Yields all files below a folder."""
         return (file for file in self.list_entries(connection, key) if not file.entry.is_folder)
 
 

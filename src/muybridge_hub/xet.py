@@ -46,34 +46,36 @@ class MissingXorb(BadRequest):
 
 
 class ChunkHeader(NamedTuple):
-    packed_size: int
+    """The header of a chunk. `scheme` is the way in which it is stored."""
+
+    compressed_size: int
     scheme: int
     size: int
 
 
 def parse_chunk_header(data: bytes) -> ChunkHeader:
     version, scheme = data[0], data[4]
-    packed_size, size = int.from_bytes(data[1:4], "little"), int.from_bytes(data[5:8], "little")
+    compressed_size, size = int.from_bytes(data[1:4], "little"), int.from_bytes(data[5:8], "little")
     if version != 0 or scheme not in (PLAIN, COMPRESSED, GROUPED):
         raise BadRequest(
             f"a chunk has version {version} and compression {scheme}; this hub knows version 0, compression 0 to 2"
         )
-    if not 0 < size <= MAX_CHUNK_SIZE or not 0 < packed_size <= 2 * MAX_CHUNK_SIZE:
-        raise BadRequest(f"a chunk has {size} bytes, {packed_size} compressed; up to {MAX_CHUNK_SIZE} are allowed")
-    return ChunkHeader(packed_size, scheme, size)
+    if not 0 < size <= MAX_CHUNK_SIZE or not 0 < compressed_size <= 2 * MAX_CHUNK_SIZE:
+        raise BadRequest(f"a chunk has {size} bytes, {compressed_size} compressed; up to {MAX_CHUNK_SIZE} are allowed")
+    return ChunkHeader(compressed_size, scheme, size)
 
 
-def unpack(header: ChunkHeader, packed: bytes) -> bytes:
+def decompress_chunk(header: ChunkHeader, compressed: bytes) -> bytes:
     """Decompresses a chunk, into no more bytes than its header announces. The header was checked before."""
-    data = packed if header.scheme == PLAIN else decompress(packed, header.size)
+    data = compressed if header.scheme == PLAIN else decompress_lz4(compressed, header.size)
     if len(data) != header.size:
         raise BadRequest(f"a chunk does not have the {header.size} bytes that its header announces; upload it again")
     return join_groups(data) if header.scheme == GROUPED else data
 
 
-def decompress(packed: bytes, size: int) -> bytes:
+def decompress_lz4(compressed: bytes, size: int) -> bytes:
     try:
-        return LZ4FrameDecompressor().decompress(packed, max_length=size + 1)
+        return LZ4FrameDecompressor().decompress(compressed, max_length=size + 1)
     except RuntimeError as error:
         raise BadRequest(f"a chunk is damaged; upload it again: {error}") from error
 
@@ -88,7 +90,7 @@ def join_groups(data: bytes) -> bytes:
     return bytes(joined)
 
 
-def unpack_all(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def decompress_chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yields the decompressed chunks of a byte stream, which may be cut into pieces anywhere."""
     rest = b""
     for piece in pieces:
@@ -96,10 +98,10 @@ def unpack_all(pieces: Iterable[bytes]) -> Iterator[bytes]:
         start = 0
         while len(rest) - start >= CHUNK_HEADER_SIZE:
             header = parse_chunk_header(rest[start : start + CHUNK_HEADER_SIZE])
-            end = start + CHUNK_HEADER_SIZE + header.packed_size
+            end = start + CHUNK_HEADER_SIZE + header.compressed_size
             if end > len(rest):
                 break
-            yield unpack(header, rest[start + CHUNK_HEADER_SIZE : end])
+            yield decompress_chunk(header, rest[start + CHUNK_HEADER_SIZE : end])
             start = end
         rest = rest[start:]
     if rest:
@@ -135,7 +137,7 @@ class ChunkTable:
         elif len(self.offsets) > MAX_CHUNKS:
             raise TooLarge(f"a xorb has more than {MAX_CHUNKS} chunks")
         else:
-            self.remaining = parse_chunk_header(self.header).packed_size
+            self.remaining = parse_chunk_header(self.header).compressed_size
             self.offsets.append(self.offsets[-1] + CHUNK_HEADER_SIZE + self.remaining)
         self.header = b""
 
@@ -161,7 +163,7 @@ class ShardFile(NamedTuple):
 
     sha256: str
     size: int
-    records: memoryview  # of its terms, still packed, because there may be a million
+    records: memoryview  # of its terms, not parsed yet, because there may be a million
 
     def read_terms(self) -> Iterator[Term]:
         for xorb, _, size, start, end in RECORD.iter_unpack(self.records):
@@ -231,9 +233,9 @@ class XorbFolders:
     A small file `begun/NAME` marks a folder as in use, and its age is the age of the folder.
     """
 
-    def __init__(self, storage: Storage, repository: int, hours: float) -> None:
+    def __init__(self, storage: Storage, repository_id: int, hours: float) -> None:
         self.storage, self.hours = storage, hours
-        self.folder = f"parts/xet/{repository}"
+        self.folder = f"parts/xet/{repository_id}"
 
     def choose(self) -> str:
         """Chooses the folder for an upload: the newest, or a new one if that is too old. Returns its name."""
@@ -250,6 +252,7 @@ class XorbFolders:
             self.storage.delete(mark.place)
 
     def list_marks(self) -> list[StoredFile]:
+        """Lists the marks of the folders that are in use."""
         return list(self.storage.list(f"{self.folder}/begun"))
 
     def open_xorbs(self, name: str) -> "XorbStore":
@@ -267,7 +270,7 @@ class XorbStore:
         self.tables: dict[str, array[int]] = {}
 
     def receive(self, xorb: str) -> "XorbReceiver":
-        return XorbReceiver(self.storage.open_writer(f"{self.locate(xorb)}/chunks"))
+        return XorbReceiver(self.storage.open_writer(f"{self.get_folder(xorb)}/chunks"))
 
     def read(self, file: ShardFile) -> Iterator[bytes]:
         """Yields the bytes of a file, chunk by chunk."""
@@ -275,17 +278,19 @@ class XorbStore:
             yield from self.read_term(term)
 
     def read_term(self, term: Term) -> Iterator[bytes]:
+        """Yields the chunks of a term, and checks their total size."""
         offsets = self.find_table(term.xorb)
         if not term.start < term.end < len(offsets):
             raise BadRequest(f"there are no chunks [{term.start}, {term.end}) in the xorb {term.xorb}")
-        size, place = 0, f"{self.locate(term.xorb)}/chunks"
-        for data in unpack_all(self.storage.read(place, offsets[term.start], offsets[term.end])):
+        size, place = 0, f"{self.get_folder(term.xorb)}/chunks"
+        for data in decompress_chunks(self.storage.read(place, offsets[term.start], offsets[term.end])):
             size += len(data)
             yield data
         if size != term.size:
             raise BadRequest(f"the chunks of the xorb {term.xorb} have {size} bytes, not the {term.size} announced")
 
     def find_table(self, xorb: str) -> "array[int]":
+        """Returns the offsets of the chunks of a xorb. The last tables are cached."""
         if xorb not in self.tables:
             if len(self.tables) >= MAX_CACHED_TABLES:
                 self.tables.pop(next(iter(self.tables)))
@@ -293,7 +298,7 @@ class XorbStore:
         return self.tables[xorb]
 
     def read_table(self, xorb: str) -> "array[int]":
-        stored = next(self.storage.list(self.locate(xorb)), None)
+        stored = next(self.storage.list(self.get_folder(xorb)), None)
         if stored is None:
             raise MissingXorb(
                 f"the xorb {xorb} is not here, because it never arrived or is too old; begin the upload again"
@@ -303,7 +308,7 @@ class XorbStore:
             table.add(piece)
         return table.offsets
 
-    def locate(self, xorb: str) -> str:
+    def get_folder(self, xorb: str) -> str:
         # Each xorb has its own folder, because `Storage.list` tells the size of the files in a folder.
         return f"{self.folder}/{xorb}"
 

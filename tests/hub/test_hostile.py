@@ -199,9 +199,8 @@ def test_a_lost_file_is_restored_by_uploading_it_again(tmp_path):
         (server.root / "storage" / server.hub.blob_store.find(sha256).place).unlink()
         assert client.http.get("/lab/model/resolve/main/w.bin").status_code == 500
         other = Client(server.url, server.token("other"))
-        client.ask(
-            "PUT", "/api/models/lab/model/settings", json={"private": True}
-        )  # so that the other user has to upload the file
+        # Private, so that the other user has to upload the file.
+        client.ask("PUT", "/api/models/lab/model/settings", json={"private": True})
         other.create("other/model")
         other.upload("other/model", content)
         assert client.download("lab/model", "w.bin") == content

@@ -39,9 +39,9 @@ from muybridge_hub.xet import (
     ChunkTable,
     MissingXorb,
     XorbFolders,
+    decompress_chunks,
     join_groups,
     parse_shard,
-    unpack_all,
 )
 
 WAIT_SECONDS = 30
@@ -425,7 +425,7 @@ def test_xorbs_and_shards_of_the_real_client_are_read(sent: Sent) -> None:
     (file,) = parse_shard(shard)
     assert (file.sha256, file.size) == (hash_bytes(data), len(data))
     assert {term.xorb for term in file.read_terms()} == {name}
-    chunks = list(unpack_all([xorb]))
+    chunks = list(decompress_chunks([xorb]))
     assert b"".join(chunk for term in file.read_terms() for chunk in chunks[term.start : term.end]) == data
     schemes = {xorb[offset + 4] for offset in read_table([xorb])[:-1]}
     assert schemes == {0, 2}  # uncompressed and grouped chunks: the client chooses one way for neighbouring chunks
@@ -446,7 +446,7 @@ def test_chunks_are_found_however_the_bytes_are_split(sent: Sent) -> None:
     for size in (1, 7, 8, 1000):
         assert read_table([xorb[start : start + size] for start in range(0, len(xorb), size)]) == whole
     pieces = [xorb[start : start + 1000] for start in range(0, len(xorb), 1000)]
-    assert list(unpack_all(pieces)) == list(unpack_all([xorb]))
+    assert list(decompress_chunks(pieces)) == list(decompress_chunks([xorb]))
 
 
 def test_a_footer_after_the_chunks_is_ignored() -> None:
@@ -464,9 +464,9 @@ def test_a_chunk_is_never_decompressed_beyond_its_announced_size() -> None:
     for size in (10, MAX_CHUNK_SIZE):
         chunk = bytes([0]) + len(bomb).to_bytes(3, "little") + bytes([1]) + size.to_bytes(3, "little") + bomb
         with pytest.raises(BadRequest, match="does not have"):
-            list(unpack_all([chunk]))
+            list(decompress_chunks([chunk]))
     with pytest.raises(BadRequest, match="up to 131072"):
-        list(unpack_all([pack_chunk(b"x", 0, MAX_CHUNK_SIZE + 1)]))
+        list(decompress_chunks([pack_chunk(b"x", 0, MAX_CHUNK_SIZE + 1)]))
     with pytest.raises(TooLarge, match="chunks"):
         read_table([pack_chunk(b"x") * (MAX_CHUNKS + 1)])
 
@@ -493,7 +493,7 @@ def read_shard(data: bytes) -> None:
 
 def read_xorb(data: bytes) -> None:
     read_table([data])
-    list(unpack_all([data]))
+    list(decompress_chunks([data]))
 
 
 def test_the_server_answers_corrupted_uploads_without_a_server_error(

@@ -11,6 +11,7 @@ from muybridge_hub.facts import find_card_problems
 
 
 def whoami(call: Call) -> dict[str, Any]:
+    """Tells the user, the namespaces and the rights of the token."""
     viewer = call.viewer
     if viewer.name is None:
         raise NotSignedIn("this needs a token: set HF_TOKEN, or `hf auth login`")
@@ -28,11 +29,13 @@ def whoami(call: Call) -> dict[str, Any]:
 
 
 def validate_card(call: Call) -> dict[str, Any]:
+    """Lists the errors in the front matter of a card. Clients ask for this before they upload the card."""
     problems = find_card_problems(call.get_field("content", str, ""))
     return {"errors": [{"message": problem} for problem in problems], "warnings": []}
 
 
 def refuse_unknown(call: Call) -> None:
+    """Answers requests to all other URLs of the API."""
     raise NotOffered(f"this hub does not offer {call.request.method} {call.request.url.path[:200]}")
 
 

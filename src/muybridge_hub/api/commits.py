@@ -50,6 +50,7 @@ def answer_preupload(call: Call) -> dict[str, Any]:
 
 
 def describe_upload_mode(file: dict[str, Any], known: Entry | None, large_from: int) -> dict[str, Any]:
+    """How to upload one file: `file` is the client's description, `known` the file that is there now."""
     size, sample = file.get("size"), file.get("sample", "")
     try:
         beginning = base64.b64decode(sample)
@@ -75,6 +76,7 @@ class IncomingCommit:
             self.add_line(line)
 
     def add_line(self, line: bytes) -> None:
+        """Parses a line of the body: the header of the commit or one operation."""
         try:
             item = json.loads(line)
             key, value = item["key"], item["value"]
@@ -100,12 +102,14 @@ class IncomingCommit:
             self.flush()
 
     def flush(self) -> None:
+        """Stores the files that wait in memory."""
         blobs = self.call.hub.blob_store.add_all(self.repository.id, [data for _, data in self.unsaved])
         for (path, data), blob in zip(self.unsaved, blobs, strict=True):
             self.operations.append(Add(path, blob.sha256, blob.size, hash_file(data)))
         self.unsaved.clear()
 
     def finish(self) -> dict[str, Any]:
+        """Makes the commit, when all lines have been received. Returns the answer to the client."""
         self.flush()
         if self.header is None:
             raise BadRequest("the commit has no line {key: header}")

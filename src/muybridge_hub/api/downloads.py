@@ -68,6 +68,7 @@ def find_file(call: Call) -> FoundFile:
 
 
 async def download(request: Request) -> Response:
+    """Sends a file or a range of it, or 304 if the client has it already."""
     call = Call(request)
     found = await run_in_threadpool(find_file, call)
     headers = make_headers(found)

@@ -40,9 +40,8 @@ def create_repository(call: Call) -> Response:
     try:
         call.hub.repositories.create(call.viewer, name, private=read_private(call) or False)
     except Conflict as error:
-        return JSONResponse(
-            {"error": error.message, **answer}, error.status
-        )  # with exist_ok, clients use the existing repository
+        # The answer names the existing repository, which clients use if they were called with exist_ok.
+        return JSONResponse({"error": error.message, **answer}, error.status)
     return JSONResponse(answer)
 
 
@@ -95,6 +94,7 @@ def read_private(call: Call) -> bool | None:
 
 
 def get_list(call: Call) -> Response:
+    """One page of a list of repositories. The Link header leads to the next page."""
     tags = [value for name in TAG_FILTERS for value in call.query.getlist(name)]
     query = Query(
         kind=call.kind,
@@ -149,6 +149,7 @@ def describe_repository(row: Any) -> dict[str, Any]:
 
 
 def get_info(call: Call) -> dict[str, Any]:
+    """All fields of a repository at a revision, with its files as `siblings`."""
     revision = call.get_path_parameter("revision", MAIN_BRANCH)
     with call.hub.database.read() as connection:
         repository = call.hub.repositories.find(connection, call.viewer, call.repo_name)
@@ -176,6 +177,7 @@ def describe_sibling(file: File, *, in_full: bool) -> dict[str, Any]:
 
 
 def describe_large(entry: Entry, name: str) -> dict[str, Any]:
+    """The LFS fields of a large file. `name` is the field for its sha256, which differs between endpoints."""
     size = entry.size or 0
     return {name: entry.key, "size": size, "pointerSize": len(make_lfs_pointer(entry.key, size))}
 
@@ -214,6 +216,7 @@ def read_weight_index(data: bytes) -> dict[str, Any]:
 
 
 def get_refs(call: Call) -> dict[str, Any]:
+    """The branches and tags of a repository, each with its commit."""
     with call.hub.database.read() as connection:
         repository = call.hub.repositories.find(connection, call.viewer, call.repo_name)
         refs = call.hub.repositories.list_refs(connection, repository)
@@ -262,6 +265,7 @@ def squash_branch(call: Call) -> dict[str, Any]:
 
 
 def get_history(call: Call) -> Response:
+    """One page of the commits of a revision, the newest first."""
     limit, page = max(1, min(call.get_number("limit", 50), MAX_PATHS)), call.get_number("p", 0)
     with call.hub.database.read() as connection:
         repository, commit = find_commit(call, connection)
@@ -288,6 +292,7 @@ def describe_commit(commit: Commit) -> dict[str, Any]:
 
 
 def get_folder(call: Call) -> Response:
+    """One page of the files and folders in a folder."""
     # The cursor names the commit: all pages are from the same commit, even if the branch moves.
     oid, _, position = call.query.get("cursor", "").partition(":")
     start, limit = (
@@ -311,6 +316,7 @@ def get_folder(call: Call) -> Response:
 
 
 def get_paths(call: Call) -> Response:
+    """Describes the files and folders at the paths in the body. Paths where nothing is are left out."""
     paths, expand = read_paths(call)
     with call.hub.database.read() as connection:
         repository, commit = find_commit(call, connection)
@@ -361,10 +367,12 @@ def describe_file(file: File, changes: dict[str, Commit]) -> dict[str, Any]:
 
 
 def get_tags_by_type(call: Call) -> dict[str, Any]:  # noqa: ARG001
+    """The predefined tags of the Hugging Face Hub. This hub has none."""
     return {}
 
 
 def check_access(call: Call) -> dict[str, Any]:
+    """Answers 200 if the viewer may read the repository."""
     with call.hub.database.read() as connection:
         call.hub.repositories.find(connection, call.viewer, call.repo_name)
     return {}

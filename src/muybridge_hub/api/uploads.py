@@ -123,6 +123,7 @@ class SignedUpload:
 
 
 async def receive_whole(request: Request) -> Response:
+    """Receives a large file in one request."""
     upload = await run_in_threadpool(SignedUpload, request, "whole")
     check_content_length(request, upload.size)
     receiver = await run_in_threadpool(upload.hub.blob_store.receive, upload.sha256, upload.size)
@@ -136,6 +137,7 @@ async def receive_whole(request: Request) -> Response:
 
 
 async def receive_part(request: Request) -> Response:
+    """Receives one part of a large file."""
     upload = await run_in_threadpool(SignedUpload, request, "part")
     check_content_length(request, upload.part_length)
     writer, received = await run_in_threadpool(upload.hub.multipart_uploads.open_writer, upload.name, upload.number), 0
@@ -158,6 +160,7 @@ async def receive_part(request: Request) -> Response:
 
 
 async def join_parts(request: Request) -> Response:
+    """Joins the parts of a large file, after all of them were uploaded."""
     upload = await run_in_threadpool(SignedUpload, request, "join")
     arguments = (upload.repository_id, upload.name, upload.num_parts, upload.part_size, upload.sha256, upload.size)
     await run_as_copier(upload.hub.multipart_uploads.join, *arguments)

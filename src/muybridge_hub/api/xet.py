@@ -34,8 +34,8 @@ def give_write_token(call: Call) -> Response:
     """Gives the URL to send xorbs and shards to, and a token for it: in the body and in headers, for all clients."""
     with call.hub.database.read() as connection:
         repository = call.hub.repositories.find_writable(connection, call.token_viewer, call.repo_name)
-    upload = open_xorb_folders(call.hub, repository.id).choose()
-    url = f"{call.base_url}/lfs/xet/{repository.id}/{upload}"
+    folder = open_xorb_folders(call.hub, repository.id).choose()
+    url = f"{call.base_url}/lfs/xet/{repository.id}/{folder}"
     expires = int(time.time()) + TOKEN_SECONDS
     values = (call.token_viewer.token_id, repository.id, expires)
     token = ".".join(map(str, (*values, call.hub.tokens.sign("xet", *values))))
@@ -49,9 +49,9 @@ def refuse_read_token(call: Call) -> None:
     raise NotFound("this hub receives files over Xet, but sends them over HTTP: download from /resolve/")
 
 
-def open_xorb_folders(hub: Hub, repository: int) -> XorbFolders:
+def open_xorb_folders(hub: Hub, repository_id: int) -> XorbFolders:
     # New uploads use a folder for half of the time that it is kept. So each has at least the other half to finish.
-    return XorbFolders(hub.storage, repository, hub.settings.upload_hours / 2)
+    return XorbFolders(hub.storage, repository_id, hub.settings.upload_hours / 2)
 
 
 class XetUpload(NamedTuple):
@@ -65,6 +65,7 @@ class XetUpload(NamedTuple):
 
 
 def open_upload(request: Request) -> XetUpload:
+    """Checks the token and the URL of an upload request."""
     hub: Hub = request.app.state.hub
     token_id, repository_id = check_token(hub, request.headers.get("authorization", ""))
     if str(repository_id) != request.path_params["repository"]:
