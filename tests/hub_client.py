@@ -30,6 +30,7 @@ class Client:
         self.ask("POST", "/api/repos/create", json={"name": repository, **fields})
 
     def request_upload_url(self, repository: str, content: bytes) -> str:
+        """Asks where to upload a large file."""
         wanted = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content)}
         body = {"operation": "upload", "objects": [wanted]}
         (answer,) = self.ask("POST", f"/{repository}.git/info/lfs/objects/batch", json=body)["objects"]
@@ -80,10 +81,12 @@ class Client:
         response.raise_for_status()
         return response.content
 
-    def history(self, repository: str) -> list[str]:
+    def list_titles(self, repository: str) -> list[str]:
+        """The titles of all commits, the newest first."""
         commits = self.ask("GET", f"/api/models/{repository}/commits/main", params={"limit": 1000})
         return [commit["title"] for commit in commits]
 
-    def files(self, repository: str, revision: str = "main") -> dict[str, dict[str, Any]]:
+    def list_files(self, repository: str, revision: str = "main") -> dict[str, dict[str, Any]]:
+        """Describes all files, by their paths."""
         entries = self.ask("GET", f"/api/models/{repository}/tree/{revision}", params={"recursive": "true"})
         return {entry["path"]: entry for entry in entries if entry["type"] == "file"}

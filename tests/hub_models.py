@@ -19,7 +19,7 @@ def save_tiny_model(folder: Path, *, seed: int = 0, has_processor: bool = True, 
     architecture = ARCHITECTURES["video_resnet"]
     torch.manual_seed(seed)
     model = architecture.classifier(architecture.tiny_config(num_labels=len(LABELS), id2label=dict(enumerate(LABELS))))
-    model.get_classifier().weight.data.mul_(50)  # otherwise all scores would be nearly equal
+    model.get_classifier().weight.data.mul_(50)  # or all scores are alike
     (model if is_classifier else model.base_model).save_pretrained(folder)
     if has_processor:
         sizes = {"size": {"shortest_edge": 36}, "crop_size": {"height": 32, "width": 32}}

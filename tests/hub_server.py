@@ -36,10 +36,10 @@ class Server:
     def root(self) -> Path:
         return self.settings.root
 
-    def token(self, user: str = "lab", **scope: Any) -> str:
+    def create_token(self, user: str = "lab", **scope: Any) -> str:
         return self.hub.tokens.create(user, **scope)
 
-    def environment(self, token: str | None, cache: Path | None = None) -> dict[str, str]:
+    def make_environment(self, token: str | None, cache: Path | None = None) -> dict[str, str]:
         """The environment of a user of this hub: its URL and a token, without other settings of huggingface_hub."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
         environment |= {"HF_ENDPOINT": self.url, "HF_HOME": str(cache or self.root.parent / "client")}

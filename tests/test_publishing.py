@@ -40,8 +40,8 @@ def test_a_published_checkpoint_is_classified_with_by_its_name(tmp_path):
     folder = write_checkpoint(tmp_path / "model")
     write_clip(tmp_path / "clip.mp4", moving_square(num_frames=20, height=48, width=64))
     with serve_hub(tmp_path) as server:
-        token = server.token()
-        environment = server.environment(token)
+        token = server.create_token()
+        environment = server.make_environment(token)
         published = run("publish", folder, "lab/tiny", "--private", environment=environment)
         classified = run("classify", tmp_path / "clip.mp4", "--model", "lab/tiny", environment=environment)
         client = Client(server.url, token)
@@ -83,11 +83,11 @@ def test_a_folder_that_is_no_checkpoint_or_a_broken_one_is_refused(tmp_path):
 def test_what_is_meant_to_be_private_does_not_go_where_everyone_reads(tmp_path):
     folder = write_checkpoint(tmp_path / "model")
     with serve_hub(tmp_path) as server:
-        token = server.token()
+        token = server.create_token()
         client = Client(server.url, token)
         client.create("lab/open")
-        done = run("publish", folder, "lab/open", "--private", environment=server.environment(token))
-        assert client.files("lab/open") == {}
+        done = run("publish", folder, "lab/open", "--private", environment=server.make_environment(token))
+        assert client.list_files("lab/open") == {}
     assert done.returncode == 2
     assert "lab/open exists already, and everyone can read it" in done.stderr
     assert "lab/open" not in (folder / "README.md").read_text()

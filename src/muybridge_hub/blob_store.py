@@ -134,7 +134,7 @@ class BlobStore:
         return [kept[sha256] for sha256 in hashes]
 
     def resolve_duplicate(self, known: Blob, arrived: Blob) -> Blob:
-        """Deletes one of two copies of a blob: the new one, unless the old one is lost."""
+        """Keeps one of two copies of a blob: the known one, or if it is lost, the one that has arrived."""
         try:
             self.verify_size(known)
         except OSError:

@@ -77,7 +77,7 @@ def predictions(folder):
     with serve_hub(folder / "server") as server:
         names = ("one", "two", "unprocessed", "trunk", "coded", "text")
         commits = {f"lab/{name}": put_into_hub(server.hub, f"lab/{name}", folder / name) for name in names}
-        predictions = Predictions(server.environment(token=None), commits)
+        predictions = Predictions(server.make_environment(token=None), commits)
         yield predictions
         predictions.process.kill()
         predictions.process.wait()

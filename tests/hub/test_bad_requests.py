@@ -66,7 +66,7 @@ WRITES = (
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with serve_hub(tmp_path_factory.mktemp("hub"), header_seconds=0.5, idle_seconds=1.0) as server:
-        client = Client(server.url, server.token())
+        client = Client(server.url, server.create_token())
         client.create("lab/model")
         client.create("lab/secret", private=True)
         client.commit("lab/model", {"README.md": b"# Hi", "page.html": b"<script>alert(1)</script>"})
@@ -81,8 +81,8 @@ def state_before(server):
 
 
 def read_state(server) -> dict[str, object]:
-    client = Client(server.url, server.token())
-    return {name: [client.history(name), client.files(name)] for name in ("lab/model", "lab/secret")}
+    client = Client(server.url, server.create_token())
+    return {name: [client.list_titles(name), client.list_files(name)] for name in ("lab/model", "lab/secret")}
 
 
 def send_raw(server, request: bytes, wait: float = 5) -> bytes:
@@ -100,7 +100,7 @@ def send_raw(server, request: bytes, wait: float = 5) -> bytes:
 
 
 def test_malformed_requests_cause_no_server_error_and_reveal_no_secret(server, state_before):
-    token = server.token("stranger")
+    token = server.create_token("stranger")
     tried = 0
     with httpx2.Client(base_url=server.url, timeout=20) as http:
         all_headers = ({}, {"Authorization": f"Bearer {token}"})
@@ -128,7 +128,7 @@ def request_raw_path(http: httpx2.Client, method: str, path: str, headers: dict[
 
 
 def test_malformed_requests_of_the_owner_change_nothing(server, state_before):
-    token = server.token()
+    token = server.create_token()
     with httpx2.Client(base_url=server.url, timeout=20, headers={"Authorization": f"Bearer {token}"}) as http:
         for (method, url), body in itertools.product(WRITES, BODIES):
             if "squash" in url or url.endswith(("branch/x", "tag/x")):
@@ -155,7 +155,7 @@ def test_requests_without_a_valid_write_token_change_nothing(server, state_befor
         ("POST", "/api/models/lab/model/super-squash/main", {}),
         ("POST", "/api/models/lab/model/commit/main", {"key": "header", "value": {"summary": "s"}}),
     ]
-    reader = server.token(can_write=False)
+    reader = server.create_token(can_write=False)
     for method, url, body in valid_requests:
         assert httpx2.request(method, server.url + url, json=body).status_code == 401, url
         wrong = {"Authorization": "Bearer hf_wrong"}
@@ -168,7 +168,7 @@ def test_requests_without_a_valid_write_token_change_nothing(server, state_befor
 
 
 def test_a_private_repository_looks_like_a_missing_one(server):
-    stranger = Client(server.url, server.token("stranger"))
+    stranger = Client(server.url, server.create_token("stranger"))
     paths = (
         "/api/models/lab/{}",
         "/api/models/lab/{}/tree/main",
@@ -185,7 +185,7 @@ def test_a_private_repository_looks_like_a_missing_one(server):
 
 def test_knowing_the_hash_of_a_private_file_gives_no_access_to_it(server):
     """Neither by LFS, which skips the upload of files that the hub has, nor by a commit that names the hash."""
-    stranger = Client(server.url, server.token("stranger"))
+    stranger = Client(server.url, server.create_token("stranger"))
     stranger.create("stranger/mine")
     sha256 = hashlib.sha256(SECRET * 100).hexdigest()
     wanted = {"operation": "upload", "objects": [{"oid": sha256, "size": len(SECRET) * 100}]}
@@ -234,7 +234,7 @@ def test_clients_that_send_too_slowly_are_disconnected(server):
     started = time.monotonic()
     assert send_raw(server, b"") == b""
     assert send_raw(server, b"GET /api/mod") == b""
-    client = Client(server.url, server.token())
+    client = Client(server.url, server.create_token())
     head = (
         f"POST /api/models/lab/model/commit/main HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.token}\r\n"
         f"Content-Length: 1000000\r\n\r\n"
@@ -244,7 +244,7 @@ def test_clients_that_send_too_slowly_are_disconnected(server):
 
 
 def test_bodies_that_are_too_large_are_refused(server):
-    client = Client(server.url, server.token())
+    client = Client(server.url, server.create_token())
     answer = client.http.post("/api/repos/create", content=b"x" * (11 << 20))
     assert answer.status_code == 413
     long_line = b'{"key":"header","value":{"summary":"s"}}\n{"key":"file","value":{"path":"x","content":"' + b"A" * (
@@ -256,7 +256,7 @@ def test_bodies_that_are_too_large_are_refused(server):
 
 
 def test_an_upload_that_differs_from_its_announcement_is_refused(server):
-    client = Client(server.url, server.token())
+    client = Client(server.url, server.create_token())
     content = os.urandom(2_000_000)
     url = client.request_upload_url("lab/model", content)
     for wrong in (os.urandom(2_000_000), content[:-1], content + b"x", b""):

@@ -81,7 +81,7 @@ def test_the_client_works_through_nginx_with_tls(nginx, tmp_path):
         "print(HfApi().upload_folder(repo_id='lab/model', folder_path=sys.argv[1]))\n"
         "print(snapshot_download('lab/model'))\n"
     )
-    environment = server.environment(server.token(), tmp_path / "cache")
+    environment = server.make_environment(server.create_token(), tmp_path / "cache")
     environment |= {"HF_ENDPOINT": url, "SSL_CERT_FILE": str(certificate), "HF_HUB_DISABLE_XET": "1"}
     done = subprocess.run(
         [sys.executable, "-c", script, tmp_path / "up"], env=environment, capture_output=True, text=True, timeout=60
@@ -95,7 +95,7 @@ def test_the_client_works_through_nginx_with_tls(nginx, tmp_path):
 
 def test_urls_in_answers_are_those_of_the_proxy(nginx):
     server, url, certificate = nginx
-    client = Client(url, server.token())
+    client = Client(url, server.create_token())
     client.http = httpx2.Client(
         base_url=url,
         headers={"Authorization": f"Bearer {client.token}"},

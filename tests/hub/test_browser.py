@@ -37,7 +37,7 @@ PAGES = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Server]:
     with serve_hub(tmp_path_factory.mktemp("browser")) as server:
-        client = Client(server.url, server.token("lab"))
+        client = Client(server.url, server.create_token("lab"))
         files = {path.name: path.read_bytes() for path in CARD.iterdir()}
         for name, architecture in {
             "sprites": "video_resnet",
@@ -142,7 +142,7 @@ def test_a_user_signs_in_sees_a_private_model_and_signs_out(opener, server, host
     page.get_by_label("Token").fill("hf_wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("does not know this token")
-    page.get_by_label("Token").fill(server.token("lab"))
+    page.get_by_label("Token").fill(server.create_token("lab"))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("lab/mine")
     expect(page.get_by_text("private", exact=True)).to_be_visible()

@@ -34,10 +34,10 @@ def folder(tmp_path_factory):
 
 
 def run(server: Server, *command: object, token: str | None = None, **environment: str) -> str:
-    token = token or server.token()
+    token = token or server.create_token()
     done = subprocess.run(
         list(map(str, command)),
-        env=server.environment(token) | environment,
+        env=server.make_environment(token) | environment,
         capture_output=True,
         text=True,
         timeout=120,

@@ -112,7 +112,7 @@ def servers(tmp_path, database, storage):
 
 def test_one_server_serves_what_the_other_received(servers):
     one, other = servers
-    token = one.token()
+    token = one.create_token()
     first, second = Client(one.url, token), Client(other.url, token)
     first.create("lab/shared", private=True)
     content, long_content = os.urandom(2_000_000), os.urandom(15 << 20)
@@ -127,13 +127,13 @@ def test_one_server_serves_what_the_other_received(servers):
     )
     assert httpx2.get(f"{other.url}/api/models/lab/shared").status_code == 404
     first.commit("lab/shared", deleted=("parts.bin",))
-    assert set(second.files("lab/shared")) == {"README.md", "whole.bin"}
+    assert set(second.list_files("lab/shared")) == {"README.md", "whole.bin"}
     assert list(find_problems(other.hub, show_progress=False)) == []
 
 
 def test_killing_one_of_two_servers_loses_no_finished_commit(servers):
     one, other = servers
-    token = one.token()
+    token = one.create_token()
     Client(one.url, token).create("lab/busy")
     done = []
 
@@ -156,9 +156,9 @@ def test_killing_one_of_two_servers_loses_no_finished_commit(servers):
     client = Client(one.url, token)
     assert set(range(0, 40, 2)) <= set(done)
     assert len(done) < 40
-    titles = set(client.history("lab/busy"))
+    titles = set(client.list_titles("lab/busy"))
     assert {f"number {number}" for number in done} <= titles
-    files = client.files("lab/busy")
+    files = client.list_files("lab/busy")
     for number in range(40):
         is_committed = f"number {number}" in titles
         assert (f"{number}.txt" in files) == (f"{number}.bin" in files) == is_committed
@@ -170,10 +170,10 @@ def test_killing_one_of_two_servers_loses_no_finished_commit(servers):
 
 def test_check_finds_damaged_and_missing_objects_on_s3(servers):
     one, _ = servers
-    client = Client(one.url, one.token())
+    client = Client(one.url, one.create_token())
     client.create("lab/damaged")
     client.commit("lab/damaged", large={"w.bin": client.upload("lab/damaged", b"right" * 1000)})
-    (entry,) = client.files("lab/damaged").values()
+    (entry,) = client.list_files("lab/damaged").values()
     blob = one.hub.blob_store.find(entry["lfs"]["oid"])
     one.hub.storage.files.pipe_file(one.hub.storage.get_full_path(blob.place), b"wrong" * 1000)
     (problem,) = find_problems(one.hub, show_progress=False)
@@ -188,7 +188,7 @@ def test_check_finds_damaged_and_missing_objects_on_s3(servers):
 
 def test_simultaneous_commits_of_the_same_files_do_not_deadlock(servers):
     one, other = servers
-    token = one.token()
+    token = one.create_token()
     Client(one.url, token).create("lab/same")
     files = {f"{number}.txt": f"the same {number}".encode() for number in range(100)}
 
@@ -200,7 +200,7 @@ def test_simultaneous_commits_of_the_same_files_do_not_deadlock(servers):
         orders = [(one.url, 1), (other.url, -1), (one.url, -1), (other.url, 1)]
         oids = list(pool.map(lambda order: send(*order), orders))
     assert len(oids) == 4
-    assert set(Client(one.url, token).files("lab/same")) == set(files)
+    assert set(Client(one.url, token).list_files("lab/same")) == set(files)
 
 
 @pytest.mark.parametrize(
@@ -216,6 +216,6 @@ def test_simultaneous_commits_of_the_same_files_do_not_deadlock(servers):
     ],
 )
 def test_characters_that_postgresql_cannot_store_are_refused(servers, url):
-    client = Client(servers[0].url, servers[0].token())
+    client = Client(servers[0].url, servers[0].create_token())
     client.http.post("/api/repos/create", json={"name": "lab/nul"})
     assert 400 <= client.http.get(url).status_code < 500 or url.startswith("/models")

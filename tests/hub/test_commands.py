@@ -82,22 +82,22 @@ def folder(tmp_path):
 
 def test_import_copies_a_folder_and_applies_its_changes_the_next_time(server, folder):
     run("import", folder, "lab/imported", "--private", "--root", server.root)
-    client = Client(server.url, server.token())
-    assert set(client.files("lab/imported")) == {"README.md", "model.safetensors", "nested/a.txt"}
+    client = Client(server.url, server.create_token())
+    assert set(client.list_files("lab/imported")) == {"README.md", "model.safetensors", "nested/a.txt"}
     assert client.download("lab/imported", "model.safetensors") == (folder / "model.safetensors").read_bytes()
-    assert "lfs" in client.files("lab/imported")["model.safetensors"]
+    assert "lfs" in client.list_files("lab/imported")["model.safetensors"]
     assert client.ask("GET", "/api/models/lab/imported")["private"]
     (folder / "nested" / "a.txt").unlink()
     (folder / "b.txt").write_text("b")
     run("import", folder, "lab/imported", "--message", "Another time", "--root", server.root)
-    assert set(client.files("lab/imported")) == {"README.md", "model.safetensors", "b.txt"}
-    assert client.history("lab/imported")[0] == "Another time"
+    assert set(client.list_files("lab/imported")) == {"README.md", "model.safetensors", "b.txt"}
+    assert client.list_titles("lab/imported")[0] == "Another time"
     assert "is not a folder" in run("import", folder / "none", "lab/imported", "--root", server.root, expect=2)
     assert "NAMESPACE/NAME" in run("import", folder, "imported", "--root", server.root, expect=2)
 
 
 def test_mirror_copies_a_repository_downloads_only_changes_and_tags_the_commit(server, folder, tmp_path):
-    token = server.token()
+    token = server.create_token()
     run("import", folder, "lab/source", "--root", server.root)
     client = Client(server.url, token)
     oid = client.ask("GET", "/api/models/lab/source")["sha"]
@@ -110,11 +110,11 @@ def test_mirror_copies_a_repository_downloads_only_changes_and_tags_the_commit(s
     run(*mirror, "--from", server.url, HF_HUB_OFFLINE="0", HF_TOKEN=token)
     assert all(path.stat().st_mtime_ns == time for path, time in blobs.items())
     with serve_hub(tmp_path / "x", root=tmp_path / "mirror") as copy:
-        copied = Client(copy.url, copy.token())
+        copied = Client(copy.url, copy.create_token())
         assert copied.download("lab/source", "README.md") == b"# New"
         assert copied.download("lab/source", "README.md", revision=oid) == (folder / "README.md").read_bytes()
         assert copied.download("lab/source", "model.safetensors") == (folder / "model.safetensors").read_bytes()
-        assert copied.files("lab/source") == client.files("lab/source")
+        assert copied.list_files("lab/source") == client.list_files("lab/source")
 
 
 def test_check_finds_damaged_and_missing_files(folder, tmp_path):
@@ -137,13 +137,13 @@ def test_check_finds_damaged_and_missing_files(folder, tmp_path):
 
 
 def test_a_lost_file_is_uploaded_again_by_the_client(server, folder):
-    token = server.token()
+    token = server.create_token()
     run("import", folder, "lab/lost", "--root", server.root)
     content = (folder / "model.safetensors").read_bytes()
     (server.root / "storage" / server.hub.blob_store.find(hashlib.sha256(content).hexdigest()).place).unlink()
     run("check", "--forget", "--root", server.root, expect=1)
     upload = [Path(sys.executable).with_name("hf"), "upload", "lab/lost", folder, "."]
-    subprocess.run(upload, env=server.environment(token), check=True, capture_output=True)
+    subprocess.run(upload, env=server.make_environment(token), check=True, capture_output=True)
     assert Client(server.url, token).download("lab/lost", "model.safetensors") == content
     run("check", "--root", server.root)
 
@@ -162,7 +162,7 @@ def test_backup_refuses_a_folder_with_other_content(folder, tmp_path):
 
 
 def test_gc_removes_only_unused_files_while_the_server_runs(server):
-    client = Client(server.url, server.token())
+    client = Client(server.url, server.create_token())
     for name in ("kept", "deleted"):
         client.create(f"lab/{name}")
         both = client.upload(f"lab/{name}", b"in both" * 1000)
@@ -178,7 +178,7 @@ def test_gc_removes_only_unused_files_while_the_server_runs(server):
 
 
 def test_a_backup_of_a_running_hub_can_be_served(server, tmp_path):
-    client = Client(server.url, server.token())
+    client = Client(server.url, server.create_token())
     client.create("lab/backed-up")
     first = client.upload("lab/backed-up", b"one" * 1000)
     client.commit("lab/backed-up", {"README.md": b"# One"}, {"one.bin": first})
@@ -188,7 +188,7 @@ def test_a_backup_of_a_running_hub_can_be_served(server, tmp_path):
     run("check", "--root", tmp_path / "copy")
     with serve_hub(tmp_path / "x", root=tmp_path / "copy") as copy:
         restored = Client(copy.url, client.token)
-        assert restored.history("lab/backed-up") == client.history("lab/backed-up")
+        assert restored.list_titles("lab/backed-up") == client.list_titles("lab/backed-up")
         assert restored.download("lab/backed-up", "two.bin") == b"two" * 1000
 
 

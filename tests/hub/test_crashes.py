@@ -32,7 +32,7 @@ def publish(client: Client, name: str, contents: dict[str, bytes], done: list[st
 def test_killing_the_server_at_any_moment_loses_no_commit_and_leaves_none_incomplete(tmp_path):
     settings = Settings(root=tmp_path / "hub", multipart_from=200_000, part_size=100_000)
     server = start_server(settings)
-    token = server.token()
+    token = server.create_token()
     Client(server.url, token).create("lab/model")
     generator, written, done = random.Random(0), {}, []
     for number in range(NUM_KILLS):
@@ -47,14 +47,14 @@ def test_killing_the_server_at_any_moment_loses_no_commit_and_leaves_none_incomp
         uploading.join()
         server.hub.close()
         server = start_server(settings)
-        titles = Client(server.url, token).history("lab/model")
+        titles = Client(server.url, token).list_titles("lab/model")
         assert set(done) <= set(titles), f"after kill {number}"
     assert list(find_problems(server.hub, show_progress=False)) == []
 
     client = Client(server.url, token)
-    titles = [title for title in client.history("lab/model") if title.startswith("commit")]
+    titles = [title for title in client.list_titles("lab/model") if title.startswith("commit")]
     assert 10 < len(titles) < NUM_KILLS - 10, "some kills hit before the commit, some after it"
-    files = client.files("lab/model")
+    files = client.list_files("lab/model")
     assert set(files) == {f"{name}/{file}" for name in titles for file in ("a.txt", "b.txt", "parts.bin", "whole.bin")}
     for path in files:
         name, file = path.split("/")
@@ -71,7 +71,7 @@ def test_killing_the_server_at_any_moment_loses_no_commit_and_leaves_none_incomp
 def test_an_interrupted_upload_leaves_no_file_and_can_be_repeated(tmp_path):
     content = os.urandom(3_000_000)
     with serve_hub(tmp_path) as server:
-        client = Client(server.url, server.token())
+        client = Client(server.url, server.create_token())
         client.create("lab/model")
         url = client.request_upload_url("lab/model", content)
         with pytest.raises(ConnectionAbortedError):

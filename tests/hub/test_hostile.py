@@ -39,7 +39,7 @@ FRONT_MATTERS = (
 def test_no_front_matter_breaks_a_commit_a_page_or_the_next_start(tmp_path):
     settings = Settings(root=tmp_path / "hub")
     server = start_server(settings)
-    client = Client(server.url, server.token())
+    client = Client(server.url, server.create_token())
     for number, front_matter in enumerate(FRONT_MATTERS):
         client.create(f"lab/card-{number}")
         client.commit(f"lab/card-{number}", {"README.md": f"---\n{front_matter}\n---\n# A card\n".encode()})
@@ -63,7 +63,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(server):
-    client = Client(server.url, server.token())
+    client = Client(server.url, server.create_token())
     client.create("lab/model")
     return client
 
@@ -118,7 +118,7 @@ def test_joining_the_parts_of_an_upload_twice_succeeds(client):
 
 @pytest.mark.usefixtures("client")
 def test_revoking_a_token_invalidates_its_upload_urls(server):
-    other_client = Client(server.url, server.token())
+    other_client = Client(server.url, server.create_token())
     content = os.urandom(1000)
     url = other_client.request_upload_url("lab/model", content)
     server.hub.tokens.revoke(server.hub.tokens.list()[-1].id)
@@ -171,7 +171,7 @@ def test_a_client_that_stops_reading_is_disconnected(server, client):
 
 def test_a_backup_fails_clearly_if_gc_removes_a_file_meanwhile(tmp_path, monkeypatch):
     with serve_hub(tmp_path) as server:
-        client = Client(server.url, server.token())
+        client = Client(server.url, server.create_token())
         client.create("lab/leaving")
         client.commit("lab/leaving", large={"w.bin": client.upload("lab/leaving", b"leaving" * 1000)})
         read = server.hub.blob_store.read
@@ -192,13 +192,13 @@ def test_a_backup_fails_clearly_if_gc_removes_a_file_meanwhile(tmp_path, monkeyp
 
 def test_a_lost_file_is_restored_by_uploading_it_again(tmp_path):
     with serve_hub(tmp_path) as server:
-        client, content = Client(server.url, server.token()), os.urandom(10_000)
+        client, content = Client(server.url, server.create_token()), os.urandom(10_000)
         client.create("lab/model")
         sha256 = client.upload("lab/model", content)
         client.commit("lab/model", large={"w.bin": sha256})
         (server.root / "storage" / server.hub.blob_store.find(sha256).place).unlink()
         assert client.http.get("/lab/model/resolve/main/w.bin").status_code == 500
-        other = Client(server.url, server.token("other"))
+        other = Client(server.url, server.create_token("other"))
         # Private, so that the other user has to upload the file.
         client.ask("PUT", "/api/models/lab/model/settings", json={"private": True})
         other.create("other/model")

@@ -18,7 +18,7 @@ def server(tmp_path_factory):
 
 
 def run(server, *command, token=None, **environment):
-    environment = server.environment(token or server.token()) | environment
+    environment = server.make_environment(token or server.create_token()) | environment
     return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=200)
 
 
@@ -43,7 +43,7 @@ def test_transformers_and_datasets_push_and_load_by_name(server, tmp_path):
 
 
 def test_the_hf_command_works(server, tmp_path):
-    token, hf = server.token(), str(Path(sys.executable).with_name("hf"))
+    token, hf = server.create_token(), str(Path(sys.executable).with_name("hf"))
     (tmp_path / "up").mkdir()
     (tmp_path / "up" / "a.txt").write_text("one")
     (tmp_path / "up" / "b.bin").write_bytes(bytes(range(256)) * 100)

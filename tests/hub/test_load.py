@@ -19,7 +19,7 @@ SIZE, NUM_DOWNLOADS, NUM_COMMITS = 100 * MB, 200, 50
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with serve_hub(tmp_path_factory.mktemp("load"), multipart_from=SIZE, part_size=30 * MB) as server:
-        Client(server.url, server.token()).create("lab/model")
+        Client(server.url, server.create_token()).create("lab/model")
         yield server
 
 
@@ -28,7 +28,7 @@ def measure_memory(server) -> int:
 
 
 def test_200_simultaneous_downloads_are_correct_and_use_little_memory(server):
-    client, content = Client(server.url, server.token()), os.urandom(SIZE)
+    client, content = Client(server.url, server.create_token()), os.urandom(SIZE)
     before = measure_memory(server)
     client.commit("lab/model", large={"weights.bin": client.upload("lab/model", content)})
     assert measure_memory(server) - before < 60 * MB, "an upload streams"
@@ -63,7 +63,7 @@ def download_all(url: str, path: str, content: bytes) -> int:
 
 
 def test_50_simultaneous_commits_to_one_repository_are_all_kept(server):
-    token = server.token()
+    token = server.create_token()
 
     def commit(number: int) -> str:
         client = Client(server.url, token)
@@ -74,7 +74,7 @@ def test_50_simultaneous_commits_to_one_repository_are_all_kept(server):
     with ThreadPoolExecutor(NUM_COMMITS) as pool:
         oids = list(pool.map(commit, range(NUM_COMMITS)))
     client = Client(server.url, token)
-    titles, files = client.history("lab/model"), client.files("lab/model")
+    titles, files = client.list_titles("lab/model"), client.list_files("lab/model")
     assert len(set(oids)) == NUM_COMMITS
     assert {f"number {number}" for number in range(NUM_COMMITS)} <= set(titles)
     assert client.download("lab/model", "shared.txt").decode() == titles[0].removeprefix("number ")

@@ -50,7 +50,7 @@ def make_safetensors(num_parameters: int) -> bytes:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with serve_hub(tmp_path_factory.mktemp("pages")) as server:
-        client = Client(server.url, server.token("lab"))
+        client = Client(server.url, server.create_token("lab"))
         for name, architecture in {"model": "slowfast", "hidden": "x3d"}.items():
             client.create(f"lab/{name}", private=name == "hidden")
             config = json.dumps({"model_type": architecture}).encode()
@@ -232,7 +232,7 @@ def test_folder_and_file_urls_redirect_to_the_right_page(browser):
 
 
 def test_history_lists_commits_and_commits_list_changed_files(server, browser):
-    client = Client(server.url, server.token("lab"))
+    client = Client(server.url, server.create_token("lab"))
     client.create("lab/long")
     client.commit("lab/long", {"folder/a.txt": b"1", "b.txt": b"1"}, title="First")
     for number in range(55):
@@ -293,7 +293,7 @@ def test_a_private_page_looks_like_a_missing_page(browser, page):
 
 
 def test_signed_in_users_see_their_private_models_until_they_sign_out(browser, server):
-    answer = sign_in(browser, server.token("lab"), next="/lab/hidden")
+    answer = sign_in(browser, server.create_token("lab"), next="/lab/hidden")
     assert (answer.status_code, answer.headers["location"]) == (303, "/lab/hidden")
     cookie = answer.headers["set-cookie"].lower()
     assert all(text in cookie for text in ("httponly", "samesite=strict", "path=/", "max-age="))
@@ -306,7 +306,7 @@ def test_signed_in_users_see_their_private_models_until_they_sign_out(browser, s
 
 
 def test_a_session_ends_with_its_token_and_gives_no_access_to_others_models(browser, server):
-    sign_in(browser, server.token("someone"))
+    sign_in(browser, server.create_token("someone"))
     assert "someone" in show(browser, "/models")
     assert browser.get("/lab/hidden").status_code == 404
     server.hub.tokens.revoke(server.hub.tokens.list()[-1].id)
@@ -314,7 +314,7 @@ def test_a_session_ends_with_its_token_and_gives_no_access_to_others_models(brow
 
 
 def test_a_forged_session_is_anonymous(browser, server):
-    sign_in(browser, server.token("lab"))
+    sign_in(browser, server.create_token("lab"))
     number, _, signature = browser.cookies["muybridge_hub_session"].partition(".")
     for forged in (f"{int(number) + 1}.{signature}", f"{number}.", f"{number}.{'0' * 64}", "x", ".", f"{number}.ü"):
         answer = httpx2.get(f"{server.url}/lab/hidden", headers={"Cookie": f"muybridge_hub_session={forged}".encode()})
@@ -340,7 +340,7 @@ def test_a_wrong_token_is_refused_and_not_repeated_on_the_page(browser):
     ],
 )
 def test_forms_of_other_sites_are_refused(server, browser, headers):
-    token = server.token("lab")
+    token = server.create_token("lab")
     for path in ("/login", "/logout"):
         answer = browser.post(path, data={"token": token}, headers=headers)
         assert answer.status_code == 403
@@ -359,7 +359,7 @@ def test_forms_of_other_sites_are_refused(server, browser, headers):
     ],
 )
 def test_signing_in_never_redirects_to_another_site(server, browser, url):
-    assert sign_in(browser, server.token("lab"), next=url).headers["location"] == "/"
+    assert sign_in(browser, server.create_token("lab"), next=url).headers["location"] == "/"
 
 
 # Errors and static files

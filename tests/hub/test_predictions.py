@@ -108,8 +108,8 @@ def test_predictions_equal_those_of_the_pipeline(predicting_hub, clip):
 def test_a_private_model_can_be_tried_only_by_those_who_may_read_it(predicting_hub, clip):
     data = clip.read_bytes()
     assert try_clip(predicting_hub, "lab/hidden", data).status_code == 404
-    assert try_clip(predicting_hub, "lab/hidden", data, token=predicting_hub.token("other")).status_code == 404
-    allowed = try_clip(predicting_hub, "lab/hidden", data, token=predicting_hub.token("lab", can_write=False))
+    assert try_clip(predicting_hub, "lab/hidden", data, token=predicting_hub.create_token("other")).status_code == 404
+    allowed = try_clip(predicting_hub, "lab/hidden", data, token=predicting_hub.create_token("lab", can_write=False))
     assert len(allowed.json()["labels"]) == 5
 
 
@@ -225,7 +225,7 @@ def test_models_for_other_tasks_and_large_models_cannot_be_tried(scripted, folde
 
 def test_a_browser_session_is_accepted_only_from_pages_of_this_hub(scripted, folder):
     hidden = publish_config(scripted, folder, "lab/hidden", private=True)
-    scripted.token("lab")
+    scripted.create_token("lab")
     token = scripted.hub.tokens.list()[-1]
     session = f"muybridge_hub_session={token.id}.{scripted.hub.tokens.sign('session', token.id)}"
 

@@ -19,7 +19,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(server):
-    return Client(server.url, server.token())
+    return Client(server.url, server.create_token())
 
 
 CONTENT = os.urandom(200_000)
@@ -119,7 +119,7 @@ def read_all_pages(client: Client, url: str) -> list[str]:
 @pytest.fixture(scope="module")
 def many_client(server):
     """A client of a user with 25 models with tags; every fifth is private."""
-    client = Client(server.url, server.token("many"))
+    client = Client(server.url, server.create_token("many"))
     for number in range(25):
         name = f"many/model-{number:02}"
         client.ask("POST", "/api/repos/create", json={"name": name, "private": number % 5 == 0})

@@ -38,7 +38,7 @@ def test_trying_a_clip_shows_five_labels_and_its_frames(box, shared_data):
 
 def test_a_signed_in_user_can_try_a_private_model(page, predicting_hub, shared_data):
     page.goto(f"{predicting_hub.url}/login?next=/lab/hidden")
-    page.locator("input[name=token]").fill(predicting_hub.token("lab", can_write=False))
+    page.locator("input[name=token]").fill(predicting_hub.create_token("lab", can_write=False))
     page.locator("input[name=token]").press("Enter")
     page.get_by_label("Your clip").set_input_files(shared_data / "clips" / "v_SoccerJuggling_g23_c01.avi")
     page.get_by_role("button", name="Classify").click()
