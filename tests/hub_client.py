@@ -31,17 +31,17 @@ class Client:
 
     def request_upload_url(self, repository: str, content: bytes) -> str:
         """Asks where to upload a large file."""
-        wanted = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content)}
-        body = {"operation": "upload", "objects": [wanted]}
+        file = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content)}
+        body = {"operation": "upload", "objects": [file]}
         (answer,) = self.ask("POST", f"/{repository}.git/info/lfs/objects/batch", json=body)["objects"]
         return answer["actions"]["upload"]["href"]
 
     def upload(self, repository: str, content: bytes) -> str:
         """Uploads a large file over LFS. Returns its sha256, for `commit`."""
         sha256 = hashlib.sha256(content).hexdigest()
-        wanted = {"operation": "upload", "transfers": ["basic", "multipart"]}
-        wanted["objects"] = [{"oid": sha256, "size": len(content)}]
-        (answer,) = self.ask("POST", f"/{repository}.git/info/lfs/objects/batch", json=wanted)["objects"]
+        body: dict[str, Any] = {"operation": "upload", "transfers": ["basic", "multipart"]}
+        body["objects"] = [{"oid": sha256, "size": len(content)}]
+        (answer,) = self.ask("POST", f"/{repository}.git/info/lfs/objects/batch", json=body)["objects"]
         if "actions" not in answer:
             return sha256
         action = answer["actions"]["upload"]

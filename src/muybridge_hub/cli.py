@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="muybridge-hub", description="A hub of your own for models and data sets.")
+    parser = argparse.ArgumentParser(prog="muybridge-hub", description="A self-hosted hub for models and data sets.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     location = argparse.ArgumentParser(add_help=False)
     location.add_argument("--root", type=Path, default=Path("hub"), help="the folder of the hub (%(default)s)")

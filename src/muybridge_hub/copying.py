@@ -26,9 +26,9 @@ def import_folder(hub: Hub, folder: Path, name: RepoName, *, private: bool = Fal
     if not folder.is_dir():
         raise BadRequest(f"{folder} is not a folder")
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    paths = {name: path for name, path in paths.items() if not is_ignored(name)}
+    paths = {relative: path for relative, path in paths.items() if not is_ignored(relative)}
     if not paths:
-        raise BadRequest(f"the folder {folder} holds no files")
+        raise BadRequest(f"the folder {folder} contains no files")
     ensure_repository(hub, name, private=private)
     repository_id = find_repository_id(hub, name)
     additions = []
@@ -62,6 +62,7 @@ def mirror_repository(
 
 
 def copy_revision(source: Any, hub: Hub, name: RepoName, revision: str) -> Commit:
+    """Copies a revision from another hub; `source` is an HfApi for it."""
     info = source.repo_info(name.id, repo_type=name.kind, revision=revision, files_metadata=True)
     ensure_repository(hub, name, private=bool(info.private))
     repository_id, cache = find_repository_id(hub, name), hub.settings.root / "mirrors"
@@ -112,7 +113,7 @@ def find_repository_id(hub: Hub, name: RepoName) -> int:
 
 
 def store_file(hub: Hub, repository_id: int, path: Path, bar: Any) -> Blob:
-    """Stores the file unless its content is here already. Reads a new file twice, because its hash comes first."""
+    """Stores a file unless its content is here already. Reads a new file twice: first to hash it, then to store it."""
     hashing = hashlib.sha256()
     for piece in read_pieces(path):
         hashing.update(piece)

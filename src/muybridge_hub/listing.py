@@ -76,8 +76,8 @@ def list_repositories(connection: Connection, viewer: Viewer, query: Query) -> t
     limit, column = max(1, min(query.limit, MAX_PAGE_SIZE)), SORTS[query.sort]
     statement = select_repositories().where(build_filter(viewer, query))
     if query.cursor:
-        after, last = parse_cursor(query.cursor, is_time=query.sort not in ("downloads", "likes"))
-        statement = statement.where(or_(column < after, and_(column == after, repositories.c.id < last)))
+        value, id_ = parse_cursor(query.cursor, is_time=query.sort not in ("downloads", "likes"))
+        statement = statement.where(or_(column < value, and_(column == value, repositories.c.id < id_)))
     ordered = statement.order_by(column.desc(), repositories.c.id.desc()).limit(limit + 1)
     rows = connection.execute(ordered).all()
     if len(rows) <= limit:
@@ -109,8 +109,8 @@ def build_filter(viewer: Viewer, query: Query) -> Any:
 
 
 def count_repositories(connection: Connection, viewer: Viewer, query: Query) -> int:
-    counting = select(func.count()).select_from(repositories).where(build_filter(viewer, query))
-    return connection.scalar(counting) or 0
+    count_query = select(func.count()).select_from(repositories).where(build_filter(viewer, query))
+    return connection.scalar(count_query) or 0
 
 
 def count_all(connection: Connection, table: Table) -> int:
@@ -121,28 +121,29 @@ def count_facets(connection: Connection, viewer: Viewer, query: Query) -> dict[s
     """For each facet, the most frequent values among the repositories that the query matches, with their counts."""
     is_matched, facets = build_filter(viewer, query), {}
     for name, column in FACETS.items():
-        counting = select(column, func.count()).where(is_matched, column.is_not(None)).group_by(column)
-        facets[name] = [
-            (row[0], row[1]) for row in connection.execute(counting.order_by(func.count().desc()).limit(20))
-        ]
+        counts = select(column, func.count()).where(is_matched, column.is_not(None)).group_by(column)
+        facets[name] = [(row[0], row[1]) for row in connection.execute(counts.order_by(func.count().desc()).limit(20))]
     tag = repository_tags.c.tag
-    counting = select(tag, func.count()).join(repositories, repositories.c.id == repository_tags.c.repository)
-    counting = counting.where(is_matched, tag.startswith("dataset:")).group_by(tag).order_by(func.count().desc())
-    facets["data set"] = [(row[0].removeprefix("dataset:"), row[1]) for row in connection.execute(counting.limit(20))]
+    counts = select(tag, func.count()).join(repositories, repositories.c.id == repository_tags.c.repository)
+    counts = counts.where(is_matched, tag.startswith("dataset:")).group_by(tag).order_by(func.count().desc())
+    facets["data set"] = [(row[0].removeprefix("dataset:"), row[1]) for row in connection.execute(counts.limit(20))]
     return facets
 
 
-def make_cursor(value: Any, last: int) -> str:
+def make_cursor(value: Any, last_id: int) -> str:
+    """Encodes the end of a page: the value by which the list is sorted, and the id of the last repository."""
     plain = value.isoformat() if isinstance(value, datetime) else value
-    return base64.urlsafe_b64encode(json.dumps([plain, last]).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps([plain, last_id]).encode()).decode()
 
 
 def parse_cursor(text: str, *, is_time: bool) -> tuple[Any, int]:
+    """Decodes a cursor that `make_cursor` made."""
     try:
-        value, last = json.loads(base64.urlsafe_b64decode(text))
-        after = datetime.fromisoformat(value).astimezone(UTC) if is_time else int(value)
-        if not isinstance(last, int) or max(abs(last), abs(after) if isinstance(after, int) else 0) >= 2**31:
+        value, last_id = json.loads(base64.urlsafe_b64decode(text))
+        last_value = datetime.fromisoformat(value).astimezone(UTC) if is_time else int(value)
+        largest = max(abs(last_id), abs(last_value) if isinstance(last_value, int) else 0)
+        if not isinstance(last_id, int) or largest >= 2**31:
             raise ValueError("a number in it is out of range")
-        return after, last
+        return last_value, last_id
     except (ValueError, TypeError, OverflowError) as error:
         raise BadRequest(f"the cursor is {text[:100]!r}; use the URL of the next page from the Link header") from error

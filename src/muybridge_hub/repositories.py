@@ -224,34 +224,34 @@ class RepositoryStore:
 
         Compares the entries of each commit with those of the next newer one. Folders with the same key are skipped.
         """
-        pending: dict[str, set[str]] = {}
+        pending: dict[str, set[str]] = {}  # the paths without a result, by their folder
         for path in paths:
             pending.setdefault(path.rpartition("/")[0], set()).add(path)
-        current: dict[str, Entry | None] = {}
-        keys: dict[str, str | None] = {}
+        current: dict[str, Entry | None] = {}  # by path, at the commit `oid`
+        keys: dict[str, str | None] = {}  # of the folders, at the commit before
         changed_by: dict[str, Commit] = {}
         newer: Commit | None = None
         for commit in self.walk_history(connection, repository, oid):
-            for folder, inside in pending.items():
+            for folder, folder_paths in pending.items():
                 found = self.find_entry_or_none(connection, commit.tree, folder)
                 key = found.key if found and found.is_folder else None
                 if newer and key == keys[folder]:
                     continue
                 keys[folder] = key
                 entries = self.trees.load_entries(connection, key) if key else {}
-                for path in tuple(inside):
+                for path in tuple(folder_paths):
                     entry = entries.get(path.rpartition("/")[2])
                     if newer is None:
                         current[path] = entry
                     elif entry != current[path]:
                         changed_by[path] = newer
-                        inside.discard(path)
+                        folder_paths.discard(path)
             newer = commit
-            pending = {folder: inside for folder, inside in pending.items() if inside}
+            pending = {folder: folder_paths for folder, folder_paths in pending.items() if folder_paths}
             if not pending:
                 break
-        first = dict.fromkeys((path for inside in pending.values() for path in inside), newer)
-        return changed_by | {path: commit for path, commit in first.items() if commit}
+        unchanged = [path for folder_paths in pending.values() for path in folder_paths]
+        return changed_by | (dict.fromkeys(unchanged, newer) if newer else {})  # these come from the first commit
 
     def find_entry_or_none(self, connection: Connection, tree: str, path: str) -> Entry | None:
         try:

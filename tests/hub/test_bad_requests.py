@@ -188,8 +188,8 @@ def test_knowing_the_hash_of_a_private_file_gives_no_access_to_it(server):
     stranger = Client(server.url, server.create_token("stranger"))
     stranger.create("stranger/mine")
     sha256 = hashlib.sha256(SECRET * 100).hexdigest()
-    wanted = {"operation": "upload", "objects": [{"oid": sha256, "size": len(SECRET) * 100}]}
-    (answer,) = stranger.ask("POST", "/stranger/mine.git/info/lfs/objects/batch", json=wanted)["objects"]
+    body = {"operation": "upload", "objects": [{"oid": sha256, "size": len(SECRET) * 100}]}
+    (answer,) = stranger.ask("POST", "/stranger/mine.git/info/lfs/objects/batch", json=body)["objects"]
     assert "actions" in answer, "the hub asks for the upload of the whole file"
     with pytest.raises(httpx2.HTTPStatusError, match="400"):
         stranger.commit("stranger/mine", large={"stolen.bin": sha256})

@@ -18,9 +18,9 @@ from hub_server import find_free_port, serve_hub, wait_for_server
 COMMAND = Path(sys.executable).with_name("muybridge-hub")
 
 
-def run(*words, expect: int = 0, **environment: str) -> str:
+def run(*arguments, expect: int = 0, **environment: str) -> str:
     done = subprocess.run(
-        [COMMAND, *map(str, words)], env=os.environ | environment, capture_output=True, text=True, timeout=60
+        [COMMAND, *map(str, arguments)], env=os.environ | environment, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout if expect == 0 else done.stdout + done.stderr
@@ -128,9 +128,9 @@ def test_check_finds_damaged_and_missing_files(folder, tmp_path):
     weights.write_bytes(content[:1000] + b"!" + content[1001:])
     assert weights.name.split("-")[0] in run("check", "--root", root, expect=1)
     weights.unlink()
-    found = run("check", "--root", root, expect=1)
-    assert "is lost" in found
-    assert "model.safetensors of model lab/checked at main" in found
+    output = run("check", "--root", root, expect=1)
+    assert "is lost" in output
+    assert "model.safetensors of model lab/checked at main" in output
     run("check", "--forget", "--root", root, expect=1)
     run("import", folder, "lab/checked", "--root", root)
     run("check", "--root", root)

@@ -104,10 +104,10 @@ def test_paths_are_at_most_50_folders_deep():
 
 def test_joining_the_parts_of_an_upload_twice_succeeds(client):
     content = os.urandom(250_000)
-    wanted = {"operation": "upload", "transfers": ["multipart"]}
+    body = {"operation": "upload", "transfers": ["multipart"]}
     sha256 = hashlib.sha256(content).hexdigest()
-    wanted["objects"] = [{"oid": sha256, "size": len(content)}]
-    (answer,) = client.ask("POST", "/lab/model.git/info/lfs/objects/batch", json=wanted)["objects"]
+    body["objects"] = [{"oid": sha256, "size": len(content)}]
+    (answer,) = client.ask("POST", "/lab/model.git/info/lfs/objects/batch", json=body)["objects"]
     upload = answer["actions"]["upload"]
     size = int(upload["header"].pop("chunk_size"))
     for number, url in upload["header"].items():

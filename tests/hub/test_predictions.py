@@ -262,7 +262,7 @@ def test_the_command_ends_with_the_server(folder, end):
 
 
 def test_a_missing_command_is_refused_at_the_start(scripted):
-    with pytest.raises(ValueError, match="no such program is found"):
+    with pytest.raises(ValueError, match="there is no such program"):
         Predictor(replace(scripted.settings, inference="no-such-program --fast"), "token")
 
 

@@ -76,12 +76,12 @@ async def download(request: Request) -> Response:
         return Response(status_code=304, headers=headers)
     size, text = found.blob.size, request.headers.get("range")
     if_range = request.headers.get("if-range")
-    wanted = parse_range(text, size) if text and if_range in (None, f'"{found.etag}"') else None
-    if wanted is None:
+    byte_range = parse_range(text, size) if text and if_range in (None, f'"{found.etag}"') else None
+    if byte_range is None:
         if found.content is not None:
             return Response(found.content, headers=headers)
         return BlobResponse(call.hub.storage, found.blob, 0, size, 200, headers)
-    start, end = wanted
+    start, end = byte_range
     if start >= end:
         message = f"the range is {text!r}; {found.path} has {size} bytes"
         raise HubError(message, status=416, headers={"Content-Range": f"bytes */{size}"})
@@ -114,8 +114,8 @@ def matches_etag(header: str | None, etag: str) -> bool:
 
 def parse_range(text: str, size: int) -> tuple[int, int] | None:
     """The bytes [start, end) of a Range header: an empty range if the file has none of them, None to ignore it."""
-    unit, _, wanted = text.partition("=")
-    first, dash, last = (part.strip() for part in wanted.partition("-"))
+    unit, _, bounds = text.partition("=")
+    first, dash, last = (part.strip() for part in bounds.partition("-"))
     is_plain = all(not part or (part.isascii() and part.isdecimal() and len(part) < 20) for part in (first, last))
     if unit.strip() != "bytes" or not dash or not is_plain or not (first or last):
         return None

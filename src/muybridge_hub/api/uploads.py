@@ -31,21 +31,21 @@ def answer_batch(call: Call) -> Response:
     objects = call.get_field("objects", list, [])
     if len(objects) > MAX_OBJECTS or not all(isinstance(item, dict) for item in objects):
         raise BadRequest(f"objects must be a list of up to {MAX_OBJECTS} objects with oid and size")
-    wanted = {check_sha256(item.get("oid")): check_file_size(call, item.get("size")) for item in objects}
+    sizes = {check_sha256(item.get("oid")): check_file_size(call, item.get("size")) for item in objects}
     transfers = call.get_field("transfers", list, ["basic"])
     with call.hub.database.write() as connection:
         repository = call.hub.repositories.find_writable(connection, call.viewer, parse_git_name(call))
-        present = call.hub.blob_store.claim(connection, call.viewer, repository.id, wanted)
+        present = call.hub.blob_store.claim(connection, call.viewer, repository.id, sizes)
     settings = call.hub.settings
-    if sum(size // settings.part_size for size in wanted.values()) > MAX_PARTS:
-        raise TooLarge(f"these files have more than {MAX_PARTS} parts together; ask for fewer of them at once")
-    uses_parts = "multipart" in transfers and any(size >= call.hub.settings.multipart_from for size in wanted.values())
+    if sum(size // settings.part_size for size in sizes.values()) > MAX_PARTS:
+        raise TooLarge(f"these files have more than {MAX_PARTS} parts in total; upload fewer of them at once")
+    uses_parts = "multipart" in transfers and any(size >= call.hub.settings.multipart_from for size in sizes.values())
     answer = {
         "transfer": "multipart" if uses_parts else "basic",
         "objects": [
             {"oid": sha256, "size": size}
             | ({} if sha256 in present else make_upload_actions(call, repository, sha256, size, uses_parts))
-            for sha256, size in wanted.items()
+            for sha256, size in sizes.items()
         ],
     }
     return JSONResponse(answer, media_type="application/vnd.git-lfs+json")
@@ -95,15 +95,11 @@ class SignedUpload:
     def __init__(self, request: Request, action: str) -> None:
         values, query = request.path_params, request.query_params
         self.hub = request.app.state.hub
-        self.repository_id, self.size = (
-            parse_int_or_zero(values["repository"]),
-            parse_int_or_zero(query.get("size", "")),
-        )
-        self.sha256, self.name = values["sha256"], values.get("upload", "")
-        self.part_size, self.number = (
-            parse_int_or_zero(values.get("part_size", "")),
-            parse_int_or_zero(values.get("number", "")),
-        )
+        self.repository_id = parse_int_or_zero(values["repository"])
+        self.sha256, self.size = values["sha256"], parse_int_or_zero(query.get("size", ""))
+        self.name = values.get("upload", "")  # of a multipart upload, as are the next two
+        self.part_size = parse_int_or_zero(values.get("part_size", ""))
+        self.number = parse_int_or_zero(values.get("number", ""))
         expires, token_id = parse_int_or_zero(query.get("expires", "")), parse_int_or_zero(query.get("token", ""))
         part_values = [values[name] for name in ("upload", "part_size", "number") if name in values]
         signed = (action, self.repository_id, self.sha256, self.size, expires, token_id, *part_values)
