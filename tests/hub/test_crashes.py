@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -15,7 +16,11 @@ from muybridge_hub.maintenance import collect_garbage, find_problems
 from muybridge_hub.settings import Settings
 
 NUM_KILLS = 100
-MAX_WAIT_SECONDS = 0.12  # about as long as a commit with its uploads takes, so that kills hit every part of it
+FILE_SIZES = {"whole": 50_000, "parts": 250_000, "a": 10, "b": 1000}  # of the files of a commit, in bytes
+
+
+def make_contents() -> dict[str, bytes]:
+    return {kind: os.urandom(size) for kind, size in FILE_SIZES.items()}
 
 
 def publish(client: Client, name: str, contents: dict[str, bytes], done: list[str]) -> None:
@@ -35,14 +40,18 @@ def test_killing_the_server_at_any_moment_loses_no_commit_and_leaves_none_incomp
     token = server.create_token()
     Client(server.url, token).create("lab/model")
     generator, written, done = random.Random(0), {}, []
+    # Kills come within one and a half times the duration of a commit with its uploads, so that they hit every part.
+    started = time.monotonic()
+    written["commit-first"] = make_contents()
+    publish(Client(server.url, token), "commit-first", written["commit-first"], done)
+    max_wait_seconds = 1.5 * (time.monotonic() - started)
     for number in range(NUM_KILLS):
         name = f"commit-{number}"
-        sizes = {"whole": 50_000, "parts": 250_000, "a": 10, "b": 1000}
-        written[name] = {kind: os.urandom(size) for kind, size in sizes.items()}
+        written[name] = make_contents()
         client = Client(server.url, token)
         uploading = threading.Thread(target=publish, args=(client, name, written[name], done))
         uploading.start()
-        uploading.join(generator.uniform(0, MAX_WAIT_SECONDS))
+        uploading.join(generator.uniform(0, max_wait_seconds))
         server.kill()
         uploading.join()
         server.hub.close()

@@ -341,7 +341,7 @@ def test_xorbs_are_kept_in_any_storage_until_the_folder_is_retired(tmp_path: Pat
 
 
 WRONG_SHARDS = {
-    "other contents": ({"11" * 32: [(HASH, 10, 0, 2)]}, "have the sha256"),
+    "other contents": ({"11" * 32: [(HASH, 10, 0, 2)]}, "has the sha256"),
     "chunks that are not there": ({"22" * 32: [(HASH, 10, 0, 3)]}, "there are no chunks"),
     "no chunks": ({"33" * 32: [(HASH, 0, 1, 1)]}, "there are no chunks"),
     "another size": ({"44" * 32: [(HASH, 9, 0, 2)]}, "with 9 bytes, but more arrived|not the 9"),
