@@ -49,7 +49,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 means all addresses (%(default)s)"
     )
     serve.add_argument("--port", type=int, default=7860, help="(%(default)s)")
-    inference_help = "lets visitors try models on clips with this command: 'muybridge serve-predictions --num-threads 2'"
+    inference_help = (
+        "lets visitors try models on clips with this command: 'muybridge serve-predictions --num-threads 2'"
+    )
     serve.add_argument("--inference", metavar="COMMAND", help=inference_help)
     serve.add_argument(
         "--public-url", type=web_url, metavar="URL", help="the URL that clients use, if a proxy does not pass it on"
