@@ -19,6 +19,6 @@ def read_all(records: VideoRecords, connection: Connection, everyone: Barrier) -
     num_characters = len(records[0].name)  # what reading needs is imported
     before = count_own_bytes()
     num_characters += sum(len(record.name) for record in records[1:])
-    everyone.wait(100)
+    everyone.wait(280)
     connection.send((num_characters, count_own_bytes() - before))
-    everyone.wait(100)  # or one could be gone before the other has measured
+    everyone.wait(280)  # or one could be gone before the other has measured

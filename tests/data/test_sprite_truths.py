@@ -360,8 +360,8 @@ def test_files_without_sound_and_truths_have_labels_alone(tmp_path):
 
 
 def test_the_command_writes_several_sprites_with_sound(tmp_path):
-    words = "--clips 8 --size 32 --num-frames 4 --num-sprites 2 --num-colours 1 --sound"
-    assert main(["sprites", str(tmp_path / "out"), *words.split()]) == 0
+    words = "--num-videos 8 --image-size 32 --num-frames 4 --num-sprites 2 --num-colours 1 --sound"
+    assert main(["sprites", "--output", str(tmp_path / "out"), *words.split()]) == 0
     with (tmp_path / "out" / "labels.csv").open() as file:
         (row, *_) = csv.DictReader(file)
     assert row["path_sound"] == row["path"]

@@ -107,9 +107,47 @@ def test_average_precision_takes_videos_with_several_labels(random, scores):
     np.testing.assert_allclose(metrics.average_precisions(scores, targets), expected)
 
 
+def test_several_labels_a_video_are_judged_as_scikit_learn_judges_them(random, scores):
+    labels = [set(np.flatnonzero(random.random(NUM_LABELS) < 0.3).tolist()) for _ in range(200)]
+    targets = metrics.multi_hot(labels, NUM_LABELS)
+    assert [set(np.flatnonzero(row).tolist()) for row in targets] == labels
+    precisions = metrics.average_precisions(scores, targets)
+    macro, micro = (sklearn.metrics.average_precision_score(targets, scores, average=way) for way in ("macro", "micro"))
+    assert metrics.mean_average_precision(precisions) == pytest.approx(macro)
+    assert metrics.micro_average_precision(scores, targets) == pytest.approx(micro)
+    probabilities = 1 / (1 + np.exp(-scores))
+    np.testing.assert_allclose(metrics.sigmoid(scores), probabilities, rtol=1e-12)
+    per_label = [sklearn.metrics.log_loss(targets[:, each], probabilities[:, each]) for each in range(NUM_LABELS)]
+    assert metrics.binary_negative_log_likelihood(scores, targets) == pytest.approx(np.mean(per_label))
+
+
+def test_probabilities_of_labels_by_themselves_are_exact_for_logits_of_any_size():
+    logits = np.array([[-800.0, -40.0, 0.0, 40.0, 800.0]])
+    np.testing.assert_allclose(metrics.sigmoid(logits), [[0, np.exp(-40), 0.5, 1, 1]], atol=1e-17)
+    assert metrics.binary_negative_log_likelihood(logits, np.array([[False, False, True, True, True]])) == pytest.approx(np.log(2) / 5)
+    assert metrics.binary_negative_log_likelihood(logits, np.array([[True, False, True, True, True]])) == pytest.approx(
+        (800 + np.log(2)) / 5
+    )
+
+
+def test_a_video_without_an_answer_has_no_part_in_the_log_loss_and_is_last_in_every_ranking():
+    logits = np.array([[2.0, -1.0], [np.nan, np.nan]])
+    targets = np.array([[True, False], [True, True]])
+    assert metrics.binary_negative_log_likelihood(logits, targets) == pytest.approx(metrics.binary_negative_log_likelihood(logits[:1], targets[:1]))
+    assert metrics.micro_average_precision(logits, targets) == pytest.approx((1 + 3 / 4 + 3 / 4) / 3)
+    assert np.isnan(metrics.binary_negative_log_likelihood(logits[1:], targets[1:]))
+
+
 def test_average_precision_ranks_what_has_no_answer_last():
     scores, is_positive = np.array([-5.0, np.nan, -9.0]), np.array([True, True, False])
     assert metrics.average_precision(scores, is_positive) == pytest.approx((1 / 1 + 2 / 3) / 2)
+
+
+def test_the_order_of_videos_without_an_answer_does_not_matter():
+    scores, is_positive = np.array([1.0, np.nan, np.nan, np.nan]), np.array([True, True, False, False])
+    expected = (1 / 1 + 2 / 4) / 2
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0]):
+        assert metrics.average_precision(scores[order], is_positive[order]) == pytest.approx(expected)
 
 
 def test_a_label_without_videos_has_no_average_precision_and_is_left_out_of_the_mean(scores, labels):

@@ -26,12 +26,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sound", action="store_true", help="the files have a sound that goes with the motion")
     parser.add_argument(
         "--num-sprites",
-        type=int,
+        type=positive,
         default=defaults["num_sprites"],
         help="sprites a clip, one behind the other; the one in front tells the class (%(default)s)",
     )
     parser.add_argument(
-        "--num-colours", type=int, default=defaults["num_colours"], help="colours of a sprite, 1 or 2 (%(default)s)"
+        "--num-colours",
+        type=positive,
+        default=defaults["num_colours"],
+        help="colours of a sprite, 1 or 2 (%(default)s)",
     )
     parser.add_argument("--image-size", type=int, default=defaults["size"], help="pixels a side (%(default)s)")
     parser.add_argument("--num-frames", type=int, default=defaults["num_frames"], help="frames a clip (%(default)s)")

@@ -1,11 +1,12 @@
 """What results are made of: pure functions on arrays.
 
 Shapes: N videos, L labels, K guesses, Q bins. Scores (N, L) rise with how likely a label is; labels (N,) are indices.
-A row of NaN is a video that gave no answer, because it could not be read: no guess of it is right, and it comes last
-in every ranking. Of equal scores the first label wins, as with argmax.
+Where a video has several labels, or none, `targets` (N, L) say which: `multi_hot` makes them of indices. A row of NaN
+is a video that gave no answer, because it could not be read: no guess of it is right, and it comes last in every
+ranking. Of equal scores the first label wins, as with argmax.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,6 +69,20 @@ def one_hot(labels: Labels, num_labels: int) -> NDArray[np.bool_]:
     return np.asarray(labels)[:, None] == np.arange(num_labels)
 
 
+def multi_hot(labels: Sequence[Collection[int]], num_labels: int) -> NDArray[np.bool_]:
+    """Which labels each video has, as (N, L), from their indices."""
+    targets = np.zeros((len(labels), num_labels), dtype=bool)
+    for row, own in zip(targets, labels, strict=True):
+        row[list(own)] = True
+    return targets
+
+
+def sigmoid(logits: Scores) -> NDArray[np.float64]:
+    """The probability (N, L) of each label by itself, whatever the others."""
+    half = np.tanh(np.asarray(logits, dtype=np.float64) / 2)  # exact for large numbers, too
+    return (1 + half) / 2
+
+
 def average_precision(scores: Scores, is_positive: ArrayLike) -> float:
     """The mean, over the positives, of the precision at each one's score (N,); NaN where nothing is positive.
 
@@ -78,7 +93,8 @@ def average_precision(scores: Scores, is_positive: ArrayLike) -> float:
         return float("nan")
     known = np.where(np.isnan(scores), -np.inf, scores)
     order = np.argsort(-known, kind="stable")
-    ends_step = np.append(np.diff(known[order]) != 0, True)
+    ranked = known[order]
+    ends_step = np.append(ranked[1:] != ranked[:-1], True)
     num_taken = np.flatnonzero(ends_step) + 1
     num_found = np.cumsum(positive[order])[ends_step]
     recall_gains = np.diff(num_found, prepend=0) / positive.sum()
@@ -89,6 +105,12 @@ def average_precisions(scores: Scores, targets: NDArray[np.bool_]) -> NDArray[np
     """The average precision (L,) of each label, where `targets` (N, L) says which labels a video has."""
     check_pairs(scores, targets)
     return np.array([average_precision(scores[:, index], targets[:, index]) for index in range(scores.shape[1])])
+
+
+def micro_average_precision(scores: Scores, targets: NDArray[np.bool_]) -> float:
+    """The average precision of all pairs of a video and a label in one ranking: frequent labels count for more."""
+    check_pairs(scores, targets)
+    return average_precision(np.ravel(scores), np.ravel(targets))
 
 
 def mean_average_precision(precisions: NDArray[np.float64]) -> float:
