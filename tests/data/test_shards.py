@@ -167,9 +167,7 @@ def test_what_is_in_pixels_follows_where_encoding_makes_clips_smaller(rich_folde
 def test_sound_that_encoding_would_lose_is_not_lost_in_silence(folder, tmp_path):
     source = str(folder / "0.mp4")
     records = VideoRecords([VideoRecord(sources={"video": source, "sound": source})])
-    with pytest.raises(
-        DataError, match=r"0\.mp4 has the source 'sound', and encoding anew writes videos without sound"
-    ):
+    with pytest.raises(DataError, match=r"0\.mp4 has the source 'sound', and encoding writes videos without sound"):
         pack_videos(records, tmp_path / "packed", encoding=Encoding(short_side=24))
     pack_videos(records, tmp_path / "packed")
     (record,) = load_videos(tmp_path / "packed")

@@ -44,7 +44,7 @@ def test_a_video_without_scores_is_a_miss_for_every_k():
 
 def test_one_sample_is_enough():
     scores, labels = np.array([[0.1, 0.7, 0.2]]), np.array([1])
-    guesses = metrics.best_labels(scores, 1)[:, 0]
+    guesses = metrics.rank_labels(scores, 1)[:, 0]
     assert metrics.hit_at_k(scores, labels, 1) == 1
     assert metrics.mean_class_accuracy(guesses, labels, 3) == 1
     assert metrics.mean_average_precision(metrics.average_precisions(scores, metrics.one_hot(labels, 3))) == 1

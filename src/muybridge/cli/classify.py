@@ -69,13 +69,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def list_clips(clips: Sequence[str]) -> Iterator[str]:
     """The clips, with the videos in it in the place of each folder."""
-    from muybridge.data.formats.catalogue import video_files
+    from muybridge.data.formats.catalogue import find_video_files
 
     for clip in clips:
         if not Path(clip).is_dir():
             yield clip
             continue
-        files = list(map(str, video_files(Path(clip))))
+        files = list(map(str, find_video_files(Path(clip))))
         if not files:
             raise CommandError(f"the folder {clip} holds no videos")
         yield from files

@@ -1,4 +1,4 @@
-"""Which clips, and what is known of each: data sets in many formats, as records, and as items for a DataLoader.
+"""Data sets: which clips there are and what is known of each, as records, and as items for a DataLoader.
 
 - `records`: `VideoRecord`, one clip, and `VideoRecords`, all of them. `sources`: where their bytes are stored.
 - `targets`: what is known of a clip, one class a kind, from a manifest's row to a batch.
@@ -6,8 +6,8 @@
 - `requirements`: checks by what needs labels or other targets.
 - `clips`: data sets of PyTorch that decode: `TrainingClips` and `EvaluationClips`. `streams`: the same for data that is
   not there in full.
-- `check`: what is wrong with a data set. `shards`: many small files become few large ones, encoded anew by `encoding`.
-- `sprites`: clips made on the fly, of which everything is known.
+- `check`: what is wrong with a data set. `shards`: many small files become few large ones, encoded again by `encoding`.
+- `sprites`: clips made on the fly, with all that is true of them.
 
 Names are imported when they are used: records and checks need no torch.
 """

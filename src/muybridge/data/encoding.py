@@ -1,4 +1,4 @@
-"""Frames become a video again: smaller, and with keyframes close to each other so that any clip is found quickly."""
+"""Encodes videos again: smaller, and with keyframes close to each other, so that any clip is found quickly."""
 
 import io
 from collections.abc import Iterator

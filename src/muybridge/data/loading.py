@@ -1,4 +1,4 @@
-"""`load_videos`: which clips, whatever the format of their list."""
+"""`load_videos`: reads the clips of a data set in any format."""
 
 import difflib
 import logging

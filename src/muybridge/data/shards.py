@@ -87,7 +87,7 @@ def pack_videos(
             bar.update(num_clips)
     index = {"names": records.names, "shards": [shard.name for shard in shards]}
     replace_bytes(folder / INDEX_NAME, json.dumps(index, ensure_ascii=False, indent=2).encode())
-    return report_on(folder, shards)
+    return make_report(folder, shards)
 
 
 def plan_shards(records: VideoRecords, shard_size: int) -> list[Shard]:
@@ -191,7 +191,7 @@ class ShardWriter:
         return {"position": position, "sources": places, "targets": targets, **facts}
 
     def pack_clip(self, record: VideoRecord) -> PackedClip:
-        """What of a record goes into a shard: its files as they are, or encoded anew."""
+        """The files of a record that go into a shard: as they are, or encoded again."""
         sources: dict[str, tuple[str, bytes]] = {}
         for name, source in record.sources.items():
             is_in_main = source == record.source and sources  # such as sound that lies in the video's own file
@@ -228,7 +228,7 @@ def refuse_sound(records: VideoRecords, encoding: Encoding | None) -> None:
         sound = record.sources.get("sound")
         if sound is not None and (record.is_segment or sound == record.source):
             raise DataError(
-                f"{record.name} has the source 'sound', and encoding anew writes videos without sound; pack the files "
+                f"{record.name} has the source 'sound', and encoding writes videos without sound; pack the files "
                 "as they are"
             )
 
@@ -258,7 +258,7 @@ def find_suffix(source: Any) -> str:
     return suffix if suffix in VIDEO_SUFFIXES | SOUND_SUFFIXES else ".mp4"
 
 
-def report_on(folder: Path, shards: Sequence[Shard]) -> PackReport:
+def make_report(folder: Path, shards: Sequence[Shard]) -> PackReport:
     rows = [row for shard in shards for row in read_rows(folder, shard)]
     skipped = {row["name"]: row["skipped"] for row in rows if "skipped" in row}
     num_bytes = sum((folder / f"{shard.name}.tar").stat().st_size for shard in shards)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 class SharedArray:
     """A read-only array whose memory forked and spawned processes share.
 
-    A fork shares memory by itself. A spawned process is handed a file without a name, in which the array lies from then
-    on, and maps it: what goes through the pipe is a handle, whatever the size. The file vanishes with its last user.
+    A forked process shares memory anyway. For a spawned process the array is written to a file without a name, which
+    the process maps into its memory: only a handle goes through the pipe. The file vanishes with its last user.
     """
 
     def __init__(self, array: NDArray[Any]) -> None:

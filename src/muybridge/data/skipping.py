@@ -16,7 +16,7 @@ class SkipLog:
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        self.path = Path(path) if path else temporary_file()
+        self.path = Path(path) if path else make_temporary_file()
         if path is None:
             weakref.finalize(self, remove_in_process, self.path, os.getpid())
 
@@ -39,7 +39,7 @@ class SkipLog:
         return {"path": self.path}
 
 
-def temporary_file() -> Path:
+def make_temporary_file() -> Path:
     file, path = tempfile.mkstemp(prefix="muybridge-skipped-", suffix=".jsonl")
     os.close(file)
     return Path(path)

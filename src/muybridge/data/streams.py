@@ -37,7 +37,7 @@ class VideoStream:
     def __iter__(self) -> Iterator[VideoRecord]:
         for number, row in enumerate(self._rows):
             video = row.pop(self._columns.video)
-            yield self._columns.record(row, source_of(video, f"clip {number} of the stream"))
+            yield self._columns.make_record(row, source_of(video, f"clip {number} of the stream"))
 
     def shuffled(self, *, seed: int, buffer_size: int = 256) -> "VideoStream":
         """The stream with its files in random order, and its records as far as `buffer_size` of them allow."""
@@ -66,7 +66,7 @@ def stream_videos(source: Any, split: str = "train", *, labels: Sequence[str] | 
     names = labels if labels is not None else columns.names.get("label")
     if names is None:
         raise DataError("a stream does not tell its labels before its end; pass labels=[…] in a classifier's order")
-    return VideoStream(columns.rows(rows), columns, names)
+    return VideoStream(columns.prepare_rows(rows), columns, names)
 
 
 def open_stream(source: Any) -> Any:

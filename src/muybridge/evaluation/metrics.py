@@ -24,7 +24,7 @@ def has_answer(scores: Scores) -> NDArray[np.bool_]:
     return np.logical_not(np.isnan(scores).any(axis=1))
 
 
-def best_labels(scores: Scores, num_guesses: int) -> Labels:
+def rank_labels(scores: Scores, num_guesses: int) -> Labels:
     """The labels (N, K) of the highest scores, best first; NO_ANSWER where a video gave none."""
     num_labels = scores.shape[1]
     if not 1 <= num_guesses <= num_labels:
@@ -39,7 +39,7 @@ def best_labels(scores: Scores, num_guesses: int) -> Labels:
 def hit_at_k(scores: Scores, labels: Labels, k: int) -> float:
     """The share of videos whose label is among the k best guesses."""
     check_pairs(scores, labels)
-    return float((best_labels(scores, k) == labels[:, None]).any(axis=1).mean())
+    return float((rank_labels(scores, k) == labels[:, None]).any(axis=1).mean())
 
 
 def confusion_matrix(guesses: Labels, labels: Labels, num_labels: int) -> Labels:
@@ -78,7 +78,7 @@ def multi_hot(labels: Sequence[Collection[int]], num_labels: int) -> NDArray[np.
 
 
 def sigmoid(logits: Scores) -> NDArray[np.float64]:
-    """The probability (N, L) of each label by itself, whatever the others."""
+    """The probability (N, L) of each label, independent of the others."""
     half = np.tanh(np.asarray(logits, dtype=np.float64) / 2)  # exact for large numbers, too
     return (1 + half) / 2
 
@@ -160,7 +160,7 @@ def reliability_bins(probabilities: Scores, labels: Labels, num_bins: int = NUM_
     check_pairs(probabilities, labels)
     answered = has_answer(probabilities)
     confidence = probabilities[answered].max(axis=1, initial=0).astype(np.float64)
-    is_right = best_labels(probabilities, 1)[answered, 0] == labels[answered]
+    is_right = rank_labels(probabilities, 1)[answered, 0] == labels[answered]
     return bin_confidences(confidence, is_right, num_bins)
 
 

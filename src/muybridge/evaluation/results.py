@@ -53,7 +53,7 @@ class Result:
     def guesses(self) -> measures.Labels:
         """The best label of each video, and NO_ANSWER where it could not be read."""
         self.refuse_label_sets("a best label")
-        return measures.best_labels(self.log_probabilities, 1)[:, 0]
+        return measures.rank_labels(self.log_probabilities, 1)[:, 0]
 
     @cached_property
     def confusion(self) -> measures.Labels:

@@ -1,4 +1,4 @@
-"""What reading a data set gives, whatever its format, and the checks that all formats share."""
+"""What reading a data set gives in every format, and the checks that all formats share."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ def is_video_file(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122 - no object a file
 
 
-def video_files(folder: Path) -> Iterator[Path]:
+def find_video_files(folder: Path) -> Iterator[Path]:
     """Every video under a folder, in the order of the names; hidden folders may hold half-written files."""
     for directory, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -71,7 +71,7 @@ class VideoFinder:
         beside = request.path if request.path.is_dir() else request.path.parent
         folders = [request.videos] if request.videos else [beside, beside.absolute().parent]
         for folder in folders:
-            self.paths = {path.stem: str(path) for path in reversed(list(video_files(folder)))}
+            self.paths = {path.stem: str(path) for path in reversed(list(find_video_files(folder)))}
             if self.paths:
                 return
         raise DataError(

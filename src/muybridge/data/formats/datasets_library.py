@@ -50,8 +50,8 @@ def read_loaded(loaded: Any) -> Catalogue:
     entries: list[Entry] = []
     for split, part in parts.items():
         columns = Columns(part.features, split)
-        stores[split] = columns.rows(part)
-        entries += columns.entries(stores[split])
+        stores[split] = columns.prepare_rows(part)
+        entries += columns.read_entries(stores[split])
     return Catalogue(entries, columns.names, stores=stores)
 
 
@@ -70,25 +70,25 @@ class Columns:
         named = {"label" if name == self.label else name: names for name, names in self._classes.items()}
         self.names = {kind: tuple(names) for kind, names in named.items() if kind in TARGETS}
 
-    def rows(self, loaded: Any) -> Any:
+    def prepare_rows(self, loaded: Any) -> Any:
         """The data set with its videos as bytes and paths: decoding is ours."""
         return loaded.cast_column(self.video, datasets.Video(decode=False))
 
-    def entries(self, store: Any) -> Iterator[Entry]:
+    def read_entries(self, store: Any) -> Iterator[Entry]:
         """A record a row. Rows are read without their videos, which may be embedded and large."""
         others = store.remove_columns([self.video])
-        for position, (row, path) in enumerate(zip(others, self.paths(store), strict=True)):
+        for position, (row, path) in enumerate(zip(others, self.read_paths(store), strict=True)):
             origin = f"row {position} of the split {self.split!r}"
             is_file = path is not None and Path(path).is_file()
             source = path if is_file else DatasetRow(self.split, position, self.video, path or origin)
-            yield Entry(self.record(row, source), origin)
+            yield Entry(self.make_record(row, source), origin)
 
-    def paths(self, store: Any) -> Iterator[str | None]:
+    def read_paths(self, store: Any) -> Iterator[str | None]:
         """The path of each video, out of the Arrow table, where reading it does not read the bytes beside it."""
         for chunk in store.data.column(self.video).chunks:
             yield from chunk.field("path").to_pylist()
 
-    def record(self, row: Mapping[str, Any], source: Any) -> VideoRecord:
+    def make_record(self, row: Mapping[str, Any], source: Any) -> VideoRecord:
         """The record of a row; `json` is where a tar shard keeps what is known of a clip."""
         facts = self.name_classes({**row, **(row.get("json") or {})})
         if self.label and facts.get("label") is None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from muybridge.data.errors import DataError
-from muybridge.data.formats.catalogue import Catalogue, Entry, Request, is_video_file, video_files
+from muybridge.data.formats.catalogue import Catalogue, Entry, Request, find_video_files, is_video_file
 from muybridge.data.records import VideoRecord
 
 SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "eval"})
@@ -16,9 +16,9 @@ def recognises(path: Path) -> bool:
 
 def read(request: Request) -> Catalogue:
     folder = request.path
-    names = {path.name.lower() for path in subfolders(folder)}
+    names = {path.name.lower() for path in list_subfolders(folder)}
     if names and names <= SPLIT_NAMES:
-        entries = [entry for part in subfolders(folder) for entry in read_classes(part, part.name)]
+        entries = [entry for part in list_subfolders(folder) for entry in read_classes(part, part.name)]
     else:
         entries = list(read_classes(folder, None))
     if not entries:
@@ -31,13 +31,13 @@ def read_classes(folder: Path, split: str | None) -> Iterator[Entry]:
     for path in sorted(folder.iterdir()):
         if path.is_file() and is_video_file(path.name):
             yield Entry(VideoRecord(str(path), split=split), str(path))
-    for class_folder in subfolders(folder):
-        clips = list(video_files(class_folder))
+    for class_folder in list_subfolders(folder):
+        clips = list(find_video_files(class_folder))
         if not clips:
             raise DataError(f"the class folder {class_folder} holds no videos; add clips or remove it")
         for path in clips:
             yield Entry(VideoRecord(str(path), label=class_folder.name, split=split), str(path))
 
 
-def subfolders(folder: Path) -> list[Path]:
+def list_subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))

@@ -1,6 +1,6 @@
 """Kinetics' lists: label, youtube_id, time_start, time_end, split; clips are named `id_000010_000020.mp4`.
 
-Clips vanish from the web, so nobody has all of them: those that are not there are counted in `absent`.
+Clips vanish from the web, so each copy of the data lacks some: those that are not there are listed in `absent`.
 """
 
 import csv
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from muybridge.data.errors import DataError
 from muybridge.data.formats.catalogue import Catalogue, Entry, Request, VideoFinder
-from muybridge.data.formats.manifest import as_number
+from muybridge.data.formats.manifest import parse_number
 from muybridge.data.records import VideoRecord
 from muybridge.data.targets.base import sort_names
 
@@ -17,22 +17,22 @@ REQUIRED_COLUMNS = ("youtube_id", "time_start", "time_end")
 
 
 def recognises(path: Path) -> bool:
-    return bool(lists_of(path))
+    return bool(find_lists(path))
 
 
-def lists_of(path: Path) -> list[Path]:
+def find_lists(path: Path) -> list[Path]:
     """The tables with a column `youtube_id`."""
     tables = sorted(path.glob("*.csv")) if path.is_dir() else [path] if path.suffix.lower() == ".csv" else []
-    return [table for table in tables if "youtube_id" in header_of(table)]
+    return [table for table in tables if "youtube_id" in read_header(table)]
 
 
-def header_of(table: Path) -> list[str]:
+def read_header(table: Path) -> list[str]:
     with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         return next(csv.reader(file), [])
 
 
 def read(request: Request) -> Catalogue:
-    tables = lists_of(request.path)
+    tables = find_lists(request.path)
     if not tables:
         raise DataError(f"{request.place} holds no table with a column 'youtube_id'")
     finder = VideoFinder(request)
@@ -41,13 +41,13 @@ def read(request: Request) -> Catalogue:
     labels: set[str] = set()
     for table in tables:
         for origin, row in read_rows(table):
-            name = clip_name(row, origin)
+            name = make_clip_name(row, origin)
             path = finder.find(name) or finder.find(row["youtube_id"])
             labels.update([row["label"]] if row.get("label") else [])
             if path is None:
                 absent.append(name)
             else:
-                entries.append(Entry(record_of(row, path, table), origin))
+                entries.append(Entry(make_record(row, path, table), origin))
     if not entries:
         raise DataError(f"none of the {len(absent)} clips that {request.place} lists is there, such as {absent[:1]}")
     return Catalogue(entries, {"label": sort_names(labels)}, absent)
@@ -63,15 +63,15 @@ def read_rows(table: Path) -> Iterator[tuple[str, dict[str, str]]]:
             yield f"{table}, line {reader.line_num}", row
 
 
-def clip_name(row: dict[str, str], origin: str) -> str:
+def make_clip_name(row: dict[str, str], origin: str) -> str:
     try:
-        start, end = (int(as_number(row[name], name) or 0) for name in ("time_start", "time_end"))
+        start, end = (int(parse_number(row[name], name) or 0) for name in ("time_start", "time_end"))
     except ValueError as error:
         raise DataError(f"{origin}: {error}") from error
     return f"{row['youtube_id']}_{start:06}_{end:06}"
 
 
-def record_of(row: dict[str, str], path: str, table: Path) -> VideoRecord:
+def make_record(row: dict[str, str], path: str, table: Path) -> VideoRecord:
     """The record of a clip, which was cut when it was downloaded: its times are those of the source."""
     return VideoRecord(
         path,

@@ -34,10 +34,10 @@ Cells = dict[str, Any]
 
 
 def recognises(path: Path) -> bool:
-    return table_of(path) is not None
+    return find_table(path) is not None
 
 
-def table_of(path: Path) -> Path | None:
+def find_table(path: Path) -> Path | None:
     """The table itself, or the one that a folder holds under a usual name."""
     if path.is_dir():
         return next((path / name for name in NAMES_IN_A_FOLDER if (path / name).is_file()), None)
@@ -45,7 +45,7 @@ def table_of(path: Path) -> Path | None:
 
 
 def read(request: Request) -> Catalogue:
-    table = table_of(request.path)
+    table = find_table(request.path)
     if table is None:
         raise DataError(f"{request.place} is no manifest; it must be a .csv, .tsv or .jsonl file, or a folder with one")
     resolver = PathResolver(request.videos or table.parent)
@@ -95,10 +95,10 @@ def read_row(cells: Cells, origin: str, resolver: "PathResolver") -> Entry:
         record = VideoRecord(
             sources={MAIN_SOURCE: resolver.resolve(path), **read_further_sources(cells, resolver)},
             targets=read_targets(Row(cells, resolver.resolve)),
-            start_seconds=as_number(cells.get("start_seconds"), "start_seconds"),
-            end_seconds=as_number(cells.get("end_seconds"), "end_seconds"),
-            split=as_text(cells.get("split")),
-            group=as_text(cells.get("group")),
+            start_seconds=parse_number(cells.get("start_seconds"), "start_seconds"),
+            end_seconds=parse_number(cells.get("end_seconds"), "end_seconds"),
+            split=parse_text(cells.get("split")),
+            group=parse_text(cells.get("group")),
             extra=find_extra(cells),
         )
     except ValueError as error:
@@ -142,11 +142,11 @@ class PathResolver:
         return self._names[folder]
 
 
-def as_text(value: Any) -> str | None:
+def parse_text(value: Any) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def as_number(value: Any, name: str) -> float | None:
+def parse_number(value: Any, name: str) -> float | None:
     if value is None or value == "":
         return None
     try:

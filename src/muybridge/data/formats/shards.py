@@ -71,13 +71,13 @@ def read_foreign(folder: Path) -> Catalogue:
 def read_shard(shard: Path) -> Iterator[Entry]:
     try:
         with tarfile.open(shard, "r:") as archive:
-            for key, members in samples_of(archive):
+            for key, members in group_samples(archive):
                 yield read_sample(shard, key, members, archive)
     except tarfile.TarError as error:
         raise DataError(f"{shard} is no uncompressed tar file: {error}") from error
 
 
-def samples_of(archive: tarfile.TarFile) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
+def group_samples(archive: tarfile.TarFile) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
     """Neighbours whose names agree up to the first dot make a sample: WebDataset's rule."""
     key = ""
     members: dict[str, tarfile.TarInfo] = {}

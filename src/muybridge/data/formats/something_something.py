@@ -10,34 +10,34 @@ from muybridge.data.records import VideoRecord
 
 
 def recognises(path: Path) -> bool:
-    return (folder_of(path) / "labels.json").is_file() and bool(lists_of(path))
+    return (find_folder(path) / "labels.json").is_file() and bool(find_lists(path))
 
 
-def folder_of(path: Path) -> Path:
+def find_folder(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def lists_of(path: Path) -> list[Path]:
+def find_lists(path: Path) -> list[Path]:
     if path.is_file():
-        return [path] if path.suffix == ".json" and split_of(path) else []
-    return sorted(found for found in path.glob("*.json") if split_of(found))
+        return [path] if path.suffix == ".json" and read_split(path) else []
+    return sorted(found for found in path.glob("*.json") if read_split(found))
 
 
-def split_of(path: Path) -> str | None:
+def read_split(path: Path) -> str | None:
     """`train` of `something-something-v2-train.json`; None of other files, such as `labels.json`."""
     split = path.stem.rpartition("-")[2]
     return split if split in ("train", "validation", "test") else None
 
 
 def read(request: Request) -> Catalogue:
-    labels = read_labels(folder_of(request.path) / "labels.json")
+    labels = read_labels(find_folder(request.path) / "labels.json")
     finder = VideoFinder(request)
     entries: list[Entry] = []
     absent: list[tuple[str, str]] = []
-    for path in lists_of(request.path):
+    for path in find_lists(request.path):
         for number, row in enumerate(read_json(path), start=1):
             origin = f"{path}, entry {number}"
-            record = record_of(row, origin, finder, split_of(path))
+            record = make_record(row, origin, finder, read_split(path))
             if record is None:
                 absent.append((origin, f"clip {row['id']}"))
             else:
@@ -46,7 +46,7 @@ def read(request: Request) -> Catalogue:
     return Catalogue(entries, {"label": labels})
 
 
-def record_of(row: dict[str, Any], origin: str, finder: VideoFinder, split: str | None) -> VideoRecord | None:
+def make_record(row: dict[str, Any], origin: str, finder: VideoFinder, split: str | None) -> VideoRecord | None:
     """The record of an entry; None where its clip is not there. The test list has no labels."""
     if "id" not in row:
         raise DataError(f"{origin}: there is no 'id'; the entry has {', '.join(row)}")

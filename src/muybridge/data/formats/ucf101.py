@@ -19,7 +19,7 @@ def read(request: Request) -> Catalogue:
     entries: list[Entry] = []
     absent: list[tuple[str, str]] = []
     for split in ("train", "test"):
-        for origin, line in read_lines(fold_list(request, split)):
+        for origin, line in read_lines(find_fold_list(request, split)):
             label, _, name = line.split()[0].partition("/")  # in the training lists the label's number follows
             if label not in labels:
                 raise DataError(f"{origin}: the label {label!r} is not in classInd.txt")
@@ -27,13 +27,13 @@ def read(request: Request) -> Catalogue:
             if path is None:
                 absent.append((origin, f"{label}/{name}"))
                 continue
-            record = VideoRecord(path, label=label, split=split, group=group_of(name))
+            record = VideoRecord(path, label=label, split=split, group=read_group(name))
             entries.append(Entry(record, origin))
     require_none_absent(absent)
     return Catalogue(entries, {"label": labels})
 
 
-def fold_list(request: Request, split: str) -> Path:
+def find_fold_list(request: Request, split: str) -> Path:
     path = request.path / f"{split}list{request.fold:02}.txt"
     if not path.is_file():
         known = sorted(int(found.stem[-2:]) for found in request.path.glob(f"{split}list*.txt"))
@@ -52,7 +52,7 @@ def read_class_index(path: Path) -> list[str]:
     return labels
 
 
-def group_of(name: str) -> str | None:
-    """`ApplyEyeMakeup_g08` of `v_ApplyEyeMakeup_g08_c01.avi`: groups are numbered anew in each class."""
+def read_group(name: str) -> str | None:
+    """`ApplyEyeMakeup_g08` of `v_ApplyEyeMakeup_g08_c01.avi`: each class numbers its groups from 1."""
     match = re.match(r"v_(.+_g\d+)_c\d+", name)
     return match[1] if match else None

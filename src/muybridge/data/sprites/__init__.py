@@ -1,4 +1,4 @@
-"""The procedural set: textured shapes over textured backgrounds, of which everything is known.
+"""The procedural set: textured shapes over textured backgrounds, with all that is true of them.
 
 Infinite, the same for the same seed, made in about three milliseconds a clip of 16×64×64. Only the motion tells the
 class, and no single frame does, by construction: `motion` says why. In the set "appearance" it is the other way round:

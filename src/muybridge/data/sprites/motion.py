@@ -36,7 +36,7 @@ class State:
 
 
 class Course(NamedTuple):
-    """What a motion leaves open: times (T,) from 0 to 1, how far it goes, whereto, and which way it turns."""
+    """The numbers that a motion needs: times (T,) from 0 to 1, how far it goes, where to, and which way it turns."""
 
     time: Reals
     reach: float

@@ -73,7 +73,7 @@ class Scene:
 
 
 def make_scene(index: int, settings: SpriteSettings) -> Scene:
-    """All that is random is drawn, whatever the class, from the same numbers: the class changes nothing else."""
+    """Draws the same random numbers for every class, so that the class changes the motion or the shape alone."""
     if index < 0:
         raise ValueError(f"index is {index}; clips are numbered from 0")
     generator = np.random.default_rng((settings.seed, index))

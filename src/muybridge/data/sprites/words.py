@@ -25,7 +25,7 @@ VERBS = {
     "grow_then_turn": "grows, then turns",
     "turn_then_grow": "turns, then grows",
 }
-MAX_COUNT = 20  # numbers that are names of answers, whatever the clips at hand
+MAX_COUNT = 20  # answers have a number for each count up to this one
 
 
 def make_caption(scene: Scene) -> Caption:
@@ -48,7 +48,7 @@ def make_questions(scene: Scene) -> Questions:
 
 
 def list_answers() -> list[str]:
-    """All that answers can be, however few of them the clips at hand have."""
+    """All answers that there can be, in the order of their numbers."""
     pairs = [name_colours(pair) for pair in permutations(HUES, 2)]
     return [*map(str, range(1, MAX_COUNT + 1)), *HUES, *pairs, *(VERBS[motion] for motion in MOTIONS)]
 

@@ -49,12 +49,12 @@ class Target(ABC):
 
     @abstractmethod
     def to_row(self) -> dict[str, Any]:
-        """JSON values by column, of which `read` makes the same target."""
+        """JSON values by column, from which `read` makes the same target again."""
 
     @classmethod
     @abstractmethod
     def encode(cls, target: "Target | None", ids: Mapping[str, int]) -> Any:
-        """What an item of a data set holds: numbers, texts, arrays. None is a clip of which nothing is known.
+        """What an item of a data set holds: numbers, texts, arrays. None stands for a clip without this target.
 
         `ids` are the numbers of the names that `get_names` gives of all clips.
         """
@@ -83,7 +83,7 @@ def sort_names(names: Iterable[str]) -> list[str]:
     return sorted(unique, key=int) if all(name.isdecimal() for name in unique) else sorted(unique)
 
 
-def number_of(name: str | None, ids: Mapping[str, int], kind: str) -> int:
+def find_number(name: str | None, ids: Mapping[str, int], kind: str) -> int:
     """The number of a name; `NO_LABEL` where there is no name."""
     if name is None:
         return NO_LABEL

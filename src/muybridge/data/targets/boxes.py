@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from muybridge.data.targets.base import Row, Size, Target, number_of
+from muybridge.data.targets.base import Row, Size, Target, find_number
 from muybridge.data.targets.padding import pad
 from muybridge.data.targets.reading import parse_json, read_json_file
 from muybridge.data.targets.registry import register_target
@@ -87,7 +87,7 @@ class Boxes(Target):
         return cls(tuple(read_box(each) for each in value))
 
     def to_row(self) -> dict[str, Any]:
-        return {"boxes": [box_to_json(box) for box in self.boxes]}
+        return {"boxes": [write_box(box) for box in self.boxes]}
 
     @classmethod
     def encode(cls, target: Target | None, ids: Mapping[str, int]) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class Boxes(Target):
             "boxes": np.array([box[:4] for box in boxes], dtype=np.float32).reshape(-1, 4),
             "frames": np.array([-1 if box.frame is None else box.frame for box in boxes], dtype=np.int64),
             "seconds": np.array([np.nan if box.seconds is None else box.seconds for box in boxes], dtype=np.float64),
-            "labels": np.array([number_of(box.label, ids, "label of a box") for box in boxes], dtype=np.int64),
+            "labels": np.array([find_number(box.label, ids, "label of a box") for box in boxes], dtype=np.int64),
             "identities": np.array([identities[box.identity] for box in boxes], dtype=np.int64),
         }
 
@@ -157,6 +157,6 @@ def read_box(value: Any) -> Box:
     return Box(left, top, right, bottom, frame, None if seconds is None else float(seconds), label, identity)
 
 
-def box_to_json(box: Box) -> dict[str, Any]:
+def write_box(box: Box) -> dict[str, Any]:
     rest = {name: getattr(box, name) for name in FIELDS[1:]}
     return {"box": list(box[:4]), **{name: value for name, value in rest.items() if value is not None}}

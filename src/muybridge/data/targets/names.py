@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from muybridge.data.targets.base import NO_LABEL, Row, Target, number_of
+from muybridge.data.targets.base import NO_LABEL, Row, Target, find_number
 from muybridge.data.targets.reading import check_name, parse_json
 from muybridge.data.targets.registry import register_target
 
@@ -32,7 +32,7 @@ class NameTarget(Target):
 
     @classmethod
     def encode(cls, target: Target | None, ids: Mapping[str, int]) -> int:
-        return NO_LABEL if target is None else number_of(target.name, ids, cls.kind)  # type: ignore[attr-defined]
+        return NO_LABEL if target is None else find_number(target.name, ids, cls.kind)  # type: ignore[attr-defined]
 
     @classmethod
     def collate(cls, encoded: Sequence[int]) -> Any:
@@ -104,7 +104,7 @@ class Labels(Target):
     def encode(cls, target: Target | None, ids: Mapping[str, int]) -> dict[str, Any]:
         names = target.names if isinstance(target, Labels) else ()
         multi_hot = np.zeros(len(ids), dtype=np.float32)
-        multi_hot[[number_of(name, ids, cls.kind) for name in names]] = 1
+        multi_hot[[find_number(name, ids, cls.kind) for name in names]] = 1
         return {"multi_hot": multi_hot, "mask": target is not None}
 
     @classmethod

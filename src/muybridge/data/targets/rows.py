@@ -24,7 +24,7 @@ def read_targets(row: Row) -> dict[str, Target]:
 
 
 def write_targets(targets: Mapping[str, Target]) -> dict[str, Any]:
-    """JSON values by column, of which `read_targets` makes the same targets."""
+    """JSON values by column, from which `read_targets` makes the same targets again."""
     return {column: value for target in targets.values() for column, value in target.to_row().items()}
 
 

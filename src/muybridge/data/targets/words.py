@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from muybridge.data.targets.base import Row, Target, number_of
+from muybridge.data.targets.base import Row, Target, find_number
 from muybridge.data.targets.padding import pad
 from muybridge.data.targets.reading import check_name, parse_json, read_json_file
 from muybridge.data.targets.registry import register_target
@@ -100,7 +100,7 @@ class Questions(Target):
     @classmethod
     def encode(cls, target: Target | None, ids: Mapping[str, int]) -> dict[str, Any]:
         pairs = target.pairs if isinstance(target, Questions) else ()
-        answers = np.array([number_of(pair.answer, ids, "answer") for pair in pairs], dtype=np.int64)
+        answers = np.array([find_number(pair.answer, ids, "answer") for pair in pairs], dtype=np.int64)
         return {"questions": tuple(pair.question for pair in pairs), "answers": answers}
 
     @classmethod
