@@ -87,8 +87,8 @@ def require_cards(models: Sequence[str]) -> None:
 def measure(arguments: argparse.Namespace, name: str, fold: int) -> "Result":
     from muybridge.cli.models_by_name import open_model
     from muybridge.evaluation import evaluate
-    from muybridge.evaluation.evaluate import load
     from muybridge.evaluation.groups import read_groups
+    from muybridge.evaluation.scoring import load
     from muybridge.processes import process_state
 
     data = load_data(arguments, fold)

@@ -1,8 +1,9 @@
 """How good a model is, and how that was measured.
 
 - `protocols`: how a video is judged, by name. `metrics`: what is measured, as functions on arrays.
-- `evaluate`: a model on videos becomes `scores`, of which a file is kept, and they become `results`. `truth` is what is
+- `scoring`: a model on videos becomes `scores`, of which a file is kept, and they become `results`. `truth` is what is
   known of the videos, `collecting` has the engine's outputs in one array, and `provenance` tells what it ran on.
+  `evaluators` says what judges networks of which task.
 - `fusion`: the scores of several models become one. `probes`: classifiers on a model's features.
 - `groups`: kinds of labels, each with its precision. `pictures`: of what is confused, of precision and of confidence.
 

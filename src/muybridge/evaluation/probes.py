@@ -18,11 +18,11 @@ from transformers.video_processing_utils import VideoProcessorMixin
 
 from muybridge.data import NO_LABEL, VideoRecord
 from muybridge.evaluation.collecting import run_views
-from muybridge.evaluation.evaluate import load
 from muybridge.evaluation.protocols import get_protocol
 from muybridge.evaluation.provenance import describe_model, versions
 from muybridge.evaluation.results import Result
 from muybridge.evaluation.scores import Scores
+from muybridge.evaluation.scoring import load
 from muybridge.evaluation.truth import Truth, get_names
 from muybridge.extras import extra
 from muybridge.inference import Loading
