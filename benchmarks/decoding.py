@@ -23,7 +23,7 @@ from benchmarks.clips import write_realistic_clip
 from benchmarks.common import time_in_turn
 from transformers.pipelines.video_classification import read_video_pyav
 
-from muybridge.video import VideoReader, uniform
+from muybridge.video import VideoReader, sample_uniform
 
 SIZES = {"240p": (240, 320), "1080p": (1080, 1920)}
 SECONDS, NUM_FRAMES, SHORT_SIDE = 10, 16, 128
@@ -86,12 +86,12 @@ def transformers_tasks(numbers_of: Callable[[Path], Sequence[int]]) -> dict[str,
 
 def uniform_numbers(path: Path) -> list[int]:
     with av.open(str(path)) as container:
-        return uniform(total=container.streams.video[0].frames, num_frames=NUM_FRAMES).indices.tolist()
+        return sample_uniform(total=container.streams.video[0].frames, num_frames=NUM_FRAMES).indices.tolist()
 
 
 def few_by_us(path: Path) -> torch.Tensor:
     with VideoReader(path) as reader:
-        return reader.frames_at(uniform(total=len(reader), num_frames=NUM_FRAMES).indices, size=SHORT_SIDE)
+        return reader.frames_at(sample_uniform(total=len(reader), num_frames=NUM_FRAMES).indices, size=SHORT_SIDE)
 
 
 def all_by_us(path: Path) -> torch.Tensor:

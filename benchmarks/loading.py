@@ -21,10 +21,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from muybridge.data import VideoRecords, load_videos
-from muybridge.data.clips import TrainingClips, collate_clips
 from muybridge.data.encoding import Encoding
+from muybridge.data.items import ClipDataset, collate_items
 from muybridge.data.shards import pack_videos
-from muybridge.processing import VideoProcessor
+from muybridge.processing import ClipMaker, VideoProcessor, View, make_training_changes
 
 NUM_CLIPS, BATCH_SIZE = 32, 4
 HEIGHT, WIDTH, SECONDS = 240, 320, 4
@@ -38,9 +38,9 @@ def run() -> dict[str, Any]:
         records = make_records(Path(name) / "clips")
         pack_videos(records, Path(name) / "copied")
         pack_videos(records, Path(name) / "encoded", encoding=Encoding(SHORT_SIDE), num_workers=2)
-        ours = TrainingClips(records, make_processor())
-        copied = TrainingClips(load_videos(Path(name) / "copied"), make_processor())
-        encoded = TrainingClips(load_videos(Path(name) / "encoded"), make_processor())
+        ours = ClipDataset(records, make_clip_maker())
+        copied = ClipDataset(load_videos(Path(name) / "copied"), make_clip_maker())
+        encoded = ClipDataset(load_videos(Path(name) / "encoded"), make_clip_maker())
         loaders = {
             "plain PyAV loop, no worker": loader(PlainClips(records), 0),
             "plain PyAV loop, 2 workers": loader(PlainClips(records), 2),
@@ -73,18 +73,19 @@ def make_records(folder: Path) -> VideoRecords:
     return load_videos(folder)
 
 
-def make_processor() -> VideoProcessor:
-    return VideoProcessor(
+def make_clip_maker() -> ClipMaker:
+    processor = VideoProcessor(
         num_frames=NUM_FRAMES,
         sampling="dense",
         frame_stride=STRIDE,
         size={"shortest_edge": SHORT_SIDE},
         crop_size={"height": CROP, "width": CROP},
     )
+    return ClipMaker(processor, {"clip": View(is_random=True, changes=make_training_changes())})
 
 
 def loader(clips: Dataset, num_workers: int) -> DataLoader:
-    return DataLoader(clips, batch_size=BATCH_SIZE, shuffle=True, num_workers=num_workers, collate_fn=collate_clips)
+    return DataLoader(clips, batch_size=BATCH_SIZE, shuffle=True, num_workers=num_workers, collate_fn=collate_items)
 
 
 def exhaust(batches: Iterable[Any]) -> None:
@@ -133,7 +134,8 @@ class PlainClips(Dataset):
         left, top = random.randint(0, WIDTH * SHORT_SIDE // HEIGHT - CROP), random.randint(0, SHORT_SIDE - CROP)
         chosen = frames[start : start + NUM_FRAMES * STRIDE : STRIDE]
         clip = torch.stack([self.prepare(frame, left, top) for frame in chosen])
-        return {"pixel_values_videos": clip.flip(-1) if random.random() < 0.5 else clip, "labels": 0, "index": index}
+        pixels = clip.flip(-1) if random.random() < 0.5 else clip
+        return {"views": {"clip": {"pixel_values_videos": pixels}}, "targets": {"label": 0}, "index": index}
 
     def prepare(self, frame: np.ndarray, left: int, top: int) -> Tensor:
         image = Image.fromarray(frame).resize((WIDTH * SHORT_SIDE // HEIGHT, SHORT_SIDE), Image.Resampling.BILINEAR)

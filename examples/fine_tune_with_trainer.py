@@ -22,8 +22,9 @@ from transformers import (
 
 from muybridge import ARCHITECTURES, AutoVideoProcessor, ErrorPolicy, VideoProcessor
 from muybridge.data import load_videos
-from muybridge.data.clips import EvaluationClips, Item, TrainingClips, collate_clips
+from muybridge.data.items import ClipDataset, Item, collate_items
 from muybridge.models.video_base import VideoForClassification
+from muybridge.processing import ClipMaker, View, make_training_changes
 
 
 def pretrained(name: str, labels: Sequence[str]) -> tuple[VideoForClassification, VideoProcessor]:
@@ -50,14 +51,14 @@ def new_network(labels: Sequence[str]) -> tuple[VideoForClassification, VideoPro
 
 def collate(items: Sequence[Item]) -> dict[str, Tensor]:
     """A batch of what the model's forward takes."""
-    batch = collate_clips(items)
-    return {name: batch[name] for name in ("pixel_values_videos", "labels")}
+    batch = collate_items(items)
+    return {**batch["views"]["clip"], "labels": batch["targets"]["label"]}
 
 
 class Epochs(TrainerCallback):
     """Tells the clips which epoch begins, to be drawn anew: with several processes the Trainer does not."""
 
-    def __init__(self, clips: TrainingClips) -> None:
+    def __init__(self, clips: ClipDataset) -> None:
         self.clips = clips
 
     def on_epoch_begin(self, _arguments: Any, state: TrainerState, _control: Any, **_others: Any) -> None:
@@ -81,7 +82,9 @@ def main() -> None:
 
     videos = load_videos(arguments.videos)
     model, processor = pretrained(arguments.model, videos.labels) if arguments.model else new_network(videos.labels)
-    clips = TrainingClips(videos.with_split("train"), processor)
+    drawn = View(is_random=True, changes=make_training_changes())
+    clips = ClipDataset(videos.with_split("train"), ClipMaker(processor, {"clip": drawn}))
+    fixed = ClipMaker(processor, {"clip": View(fields={"num_clips": arguments.num_clips})})
     trainer = Trainer(
         model=model,
         args=TrainingArguments(
@@ -103,8 +106,8 @@ def main() -> None:
         ),
         train_dataset=clips,
         # All or none: of which videos the number is must not depend on which can be read.
-        eval_dataset=EvaluationClips(
-            videos.with_split("test"), processor, policy=ErrorPolicy("raise"), num_clips=arguments.num_clips
+        eval_dataset=ClipDataset(
+            videos.with_split("test"), fixed, policy=ErrorPolicy("raise"), replace_unreadable=False
         ),
         data_collator=collate,
         compute_metrics=hit_rate,

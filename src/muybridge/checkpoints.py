@@ -7,13 +7,13 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from muybridge.processing import ImageProcessor, VideoProcessor
+from muybridge.processing import FlowProcessor, ImageProcessor, VideoProcessor
 
 
 def save_checkpoint(
     folder: str | Path,
     model: PreTrainedModel,
-    processor: ImageProcessor | VideoProcessor,
+    processor: ImageProcessor | VideoProcessor | FlowProcessor,
     card: str,
     *,
     pictures: Sequence[Path] = (),

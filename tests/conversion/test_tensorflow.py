@@ -250,4 +250,5 @@ def test_the_protocol_and_the_bound_of_the_flow_travel_along():
     protocol = convert("deepmind/i3d_flow", tensors).config.get_protocol()
     assert (protocol.num_frames, protocol.fps, protocol.short_side, protocol.crop_size) == (64, 25, 256, 224)
     assert protocol.aggregation == "logits"
-    assert SOURCES["deepmind/i3d_flow"].processor == {"flow_bound": 20.0}
+    processor = SOURCES["deepmind/i3d_flow"].make_processor(convert("deepmind/i3d_flow", tensors).config)
+    assert (processor.flow_bound, processor.flow_scale) == (20.0, 1 / 20)

@@ -4,14 +4,12 @@ from dataclasses import replace
 
 import psutil
 import pytest
-import torch
 
 import memory
 from clips import decode_from_start, moving_square, write_clip
 from muybridge.data import DataError, VideoRecord, VideoRecords, check_labels, require_targets
-from muybridge.data.segments import SegmentReader
 from muybridge.data.targets import Caption, Label, Labels
-from muybridge.video import VideoError
+from muybridge.video import SegmentReader, VideoError
 
 
 def many(count: int) -> VideoRecords:
@@ -144,37 +142,3 @@ def test_a_classifier_needs_a_label_for_each_clip_and_two_of_them():
 def test_segments_that_cannot_be_are_refused(start, end):
     with pytest.raises(ValueError, match=r"_seconds is"):
         VideoRecord("a.mp4", start_seconds=start, end_seconds=end)
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    path = tmp_path_factory.mktemp("segments") / "clip.mp4"
-    return write_clip(path, moving_square(num_frames=30, height=32, width=48), fps=10)
-
-
-def test_a_segment_is_the_frames_of_its_time(clip):
-    frames = decode_from_start(clip)
-    with SegmentReader(str(clip), start_seconds=0.5, end_seconds=1.0) as reader:
-        assert len(reader) == 5
-        assert torch.equal(reader.frames_at([0, 4, -1]), frames[[5, 9, 9]])
-        assert torch.equal(torch.cat(list(reader.batches(2))), frames[5:10])
-        assert torch.equal(reader.frames_at_seconds([0.25]), frames[[7]])
-        assert reader.metadata.num_frames == 5
-        assert reader.metadata.duration_seconds == pytest.approx(0.5)
-        assert reader.frame_seconds.tolist() == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
-        with pytest.raises(IndexError, match="frame 5 is not in"):
-            reader.frames_at([5])
-
-
-def test_a_segment_ends_with_its_video_and_is_not_empty(clip):
-    with SegmentReader(str(clip), start_seconds=2.8, end_seconds=100) as reader:
-        assert len(reader) == 2
-    with pytest.raises(VideoError, match=r"no frame comes on display from 3 s to 4 s; the last one .* 2\.9 s"):
-        SegmentReader(str(clip), start_seconds=3, end_seconds=4)
-
-
-def test_a_segment_can_go_to_another_process(clip):
-    with SegmentReader(str(clip), start_seconds=1.0, end_seconds=2.0) as reader:
-        copy = pickle.loads(pickle.dumps(reader))
-    with copy:
-        assert torch.equal(copy.frames_at([0]), decode_from_start(clip)[[10]])

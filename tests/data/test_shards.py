@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader
 from clips import decode_from_start, moving_square, write_clip
 from muybridge.cli import main
 from muybridge.data import DataError, Encoding, VideoRecord, VideoRecords, check_videos, load_videos, pack_videos
-from muybridge.data.clips import TrainingClips, collate_clips
-from muybridge.processing import VideoProcessor
+from muybridge.data.items import ClipDataset, collate_items
+from muybridge.processing import ClipMaker, VideoProcessor, View, make_training_changes
 from muybridge.video import ErrorPolicy, VideoError, VideoReader
 
 
@@ -70,12 +70,14 @@ def test_training_on_shards_equals_training_on_files(folder, tmp_path):
     processor = VideoProcessor(num_frames=4, sampling="dense", size={"shortest_edge": 40}, crop_size=side)
     batches = []
     for place in (folder, tmp_path):
-        clips = TrainingClips(load_videos(place), processor, seed=5)
+        view = View(is_random=True, changes=make_training_changes())
+        clips = ClipDataset(load_videos(place), ClipMaker(processor, {"clip": view}), seed=5)
         order = torch.randperm(7, generator=torch.Generator().manual_seed(1)).tolist()
-        loader = DataLoader(clips, batch_size=7, sampler=order, num_workers=2, collate_fn=collate_clips)
+        loader = DataLoader(clips, batch_size=7, sampler=order, num_workers=2, collate_fn=collate_items)
         batches += list(loader)
-    assert torch.equal(batches[0]["pixel_values_videos"], batches[1]["pixel_values_videos"])
-    assert torch.equal(batches[0]["labels"], batches[1]["labels"])
+    first, second = (batch["views"]["clip"]["pixel_values_videos"] for batch in batches)
+    assert torch.equal(first, second)
+    assert torch.equal(batches[0]["targets"]["label"], batches[1]["targets"]["label"])
 
 
 def test_the_library_datasets_reads_the_shards(folder, tmp_path, monkeypatch):

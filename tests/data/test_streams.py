@@ -7,10 +7,10 @@ from torch.utils.data import DataLoader
 
 from clips import moving_square, write_clip
 from muybridge.data import DataError, VideoRecord, VideoRecords
-from muybridge.data.clips import collate_clips
+from muybridge.data.items import ClipDataset, collate_items
 from muybridge.data.shards import pack_videos
-from muybridge.data.streams import StreamedClips, stream_videos
-from muybridge.processing import VideoProcessor
+from muybridge.data.streams import StreamDataset, stream_videos
+from muybridge.processing import ClipMaker, VideoProcessor, View, make_training_changes
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,9 @@ def shards(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def processor() -> VideoProcessor:
-    return VideoProcessor(num_frames=4, size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24})
+def clip_maker() -> ClipMaker:
+    processor = VideoProcessor(num_frames=4, size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24})
+    return ClipMaker(processor, {"clip": View(is_random=True, changes=make_training_changes())})
 
 
 def test_a_stream_gives_the_records_and_their_videos(shards):
@@ -42,13 +43,23 @@ def test_a_stream_gives_the_records_and_their_videos(shards):
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_every_readable_clip_of_a_stream_comes_once(shards, processor, num_workers):
-    clips = StreamedClips(stream_videos(f"webdataset:{shards}/*.tar", labels=["x", "y"]), processor)
-    batches = list(DataLoader(clips, batch_size=4, num_workers=num_workers, collate_fn=collate_clips))
-    labels = torch.cat([batch["labels"] for batch in batches]).tolist()
+def test_every_readable_clip_of_a_stream_comes_once(shards, clip_maker, num_workers):
+    clips = StreamDataset(stream_videos(f"webdataset:{shards}/*.tar", labels=["x", "y"]), clip_maker)
+    batches = list(DataLoader(clips, batch_size=4, num_workers=num_workers, collate_fn=collate_items))
+    labels = torch.cat([batch["targets"]["label"] for batch in batches]).tolist()
     assert sorted(labels) == [0] * 6 + [1] * 5
-    assert batches[0]["pixel_values_videos"].shape == (4, 4, 3, 24, 24)
+    assert batches[0]["views"]["clip"]["pixel_values_videos"].shape == (4, 4, 3, 24, 24)
     assert len(clips.skipped) == 1
+
+
+def test_items_of_a_stream_are_those_of_a_data_set(shards, clip_maker):
+    """A first clip is drawn for by the same numbers in both: seed 0, epoch or worker 0, index 0."""
+    stream = stream_videos(f"webdataset:{shards}/*.tar", labels=["x", "y"])
+    streamed = next(iter(StreamDataset(stream, clip_maker)))
+    item = ClipDataset(VideoRecords([next(iter(stream))], ["x", "y"]), clip_maker)[0]
+    assert streamed.keys() == item.keys()
+    assert (streamed["targets"], streamed["index"]) == (item["targets"], item["index"])
+    assert torch.equal(streamed["views"]["clip"]["pixel_values_videos"], item["views"]["clip"]["pixel_values_videos"])
 
 
 def test_a_shuffled_stream_has_another_order_each_epoch(shards):
@@ -71,7 +82,7 @@ def test_labels_come_from_the_features_where_these_have_them(tmp_path):
     assert [(record.source, record.label) for record in stream] == [(str(clip), "yes")]
 
 
-def test_what_cannot_be_streamed_says_so(shards, processor):
+def test_what_cannot_be_streamed_says_so(shards, clip_maker):
     with pytest.raises(DataError, match=r"cannot be streamed; it must begin with videofolder:, webdataset:"):
         stream_videos(str(shards))
     with pytest.raises(DataError, match="pass labels="):
@@ -79,4 +90,4 @@ def test_what_cannot_be_streamed_says_so(shards, processor):
     with pytest.raises(DataError, match="no split 'test'; it has train"):
         stream_videos(f"webdataset:{shards}/*.tar", "test", labels=["x", "y"])
     with pytest.raises(DataError, match="the label 'y' is none of the known ones: x"):
-        list(StreamedClips(stream_videos(f"webdataset:{shards}/*.tar", labels=["x"]), processor))
+        list(StreamDataset(stream_videos(f"webdataset:{shards}/*.tar", labels=["x"]), clip_maker))

@@ -11,7 +11,7 @@ from muybridge.models.frame_pooling import (
     FramePoolingVideoProcessor,
 )
 from muybridge.models.simple_cnn import TINY_BACKBONE
-from muybridge.video import sampling
+from muybridge.video import sample_segments
 
 BLIND = ["mean", "max", "sum", "attention"]
 
@@ -137,5 +137,5 @@ def test_its_processor_takes_the_middle_frame_of_each_segment():
     processor = FramePoolingVideoProcessor(do_rescale=False, do_normalize=False, do_resize=False)
     taken = processor(video, return_tensors="pt").pixel_values_videos[0, :, 0, 0, 0]
     assert taken.tolist() == [1, 4, 7, 10, 13, 16, 19, 22]
-    drawn = sampling.segments(total=24, num_segments=8, generator=torch.Generator().manual_seed(0)).indices
+    drawn = sample_segments(total=24, num_segments=8, generator=torch.Generator().manual_seed(0)).indices
     assert [index // 3 for index in drawn] == list(range(8))

@@ -12,7 +12,13 @@ from clips import moving_square, write_clip
 from golden import Golden
 from muybridge.conversion import convert
 from muybridge.models import ARCHITECTURES
-from muybridge.models.i3d import I3DConfig, I3DForVideoClassification, I3DModel, I3DVideoProcessor
+from muybridge.models.i3d import (
+    I3DConfig,
+    I3DFlowProcessor,
+    I3DForVideoClassification,
+    I3DModel,
+    I3DVideoProcessor,
+)
 from muybridge.models.i3d.modeling_i3d import I3DUnit
 from muybridge.models.i3d.padding import MaxPooling3d
 
@@ -172,24 +178,24 @@ def test_frames_become_values_between_minus_one_and_one():
 
 def test_flow_is_cut_off_and_divided_by_its_bound():
     given = flow()
-    pixels = I3DVideoProcessor(flow_bound=20.0)(given, return_tensors="pt").pixel_values_videos
+    pixels = I3DFlowProcessor()(given, return_tensors="pt").flow_values
     assert given.abs().max() > 40
     assert_close(pixels[0], given[..., 16:240, 48:272].clamp(-20, 20) / 20)
 
 
 def test_flow_with_channels_last_as_its_authors_store_it_is_understood():
-    processor = I3DVideoProcessor(flow_bound=20.0)
+    processor = I3DFlowProcessor()
     stored = flow(frames=10, height=256, width=256).permute(0, 2, 3, 1)[None].numpy()
-    pixels = processor(stored, num_frames=10, return_tensors="pt").pixel_values_videos
-    expected = processor(flow(frames=10, height=256, width=256), num_frames=10, return_tensors="pt").pixel_values_videos
+    pixels = processor(stored, num_frames=10, return_tensors="pt").flow_values
+    expected = processor(flow(frames=10, height=256, width=256), num_frames=10, return_tensors="pt").flow_values
     assert torch.equal(pixels, expected)
 
 
 def test_flow_of_frames_that_are_resized_is_as_much_longer_or_shorter():
     constant = torch.empty(4, 2, 128, 64)
     constant[:, 0], constant[:, 1] = 3.0, -2.0  # 3 pixels to the right, 2 up
-    processor = I3DVideoProcessor(flow_bound=20.0, size={"height": 64, "width": 96}, do_center_crop=False, num_frames=4)
-    pixels = processor(constant, return_tensors="pt").pixel_values_videos[0]
+    processor = I3DFlowProcessor(size={"height": 64, "width": 96}, do_center_crop=False, num_frames=4)
+    pixels = processor(constant, return_tensors="pt").flow_values[0]
     assert_close(pixels[:, 0], torch.full((4, 64, 96), 3 * 1.5 / 20))
     assert_close(pixels[:, 1], torch.full((4, 64, 96), -2 * 0.5 / 20))
 
@@ -197,7 +203,7 @@ def test_flow_of_frames_that_are_resized_is_as_much_longer_or_shorter():
 def test_a_file_of_video_is_refused_where_flow_is_asked_for(tmp_path):
     write_clip(tmp_path / "clip.mp4", moving_square(num_frames=4, height=32, width=32))
     with pytest.raises(ValueError, match="does not compute it: compute the flow between its frames first"):
-        I3DVideoProcessor(flow_bound=20.0)(str(tmp_path / "clip.mp4"))
+        I3DFlowProcessor()(str(tmp_path / "clip.mp4"))
 
 
 @pytest.mark.parametrize(
@@ -205,17 +211,17 @@ def test_a_file_of_video_is_refused_where_flow_is_asked_for(tmp_path):
 )
 def test_bytes_and_frames_are_refused_where_flow_is_asked_for(given):
     with pytest.raises(ValueError, match=r"given as optical flow; it must be floats \(T, 2, H, W\) in pixels"):
-        I3DVideoProcessor(flow_bound=20.0)(given)
+        I3DFlowProcessor()(given)
 
 
 def test_a_bound_of_flow_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match=r"flow_bound is -1\.0; it must be positive, or None"):
-        I3DVideoProcessor(flow_bound=-1.0)(flow(frames=4))
+        I3DFlowProcessor(flow_bound=-1.0)(flow(frames=4))
 
 
 def test_the_bound_of_the_flow_is_saved_with_the_processor(tmp_path):
-    I3DVideoProcessor(flow_bound=20.0).save_pretrained(tmp_path)
+    I3DFlowProcessor(flow_bound=19.0).save_pretrained(tmp_path)
     I3DModel(I3DConfig(**TINY, num_channels=2)).save_pretrained(tmp_path)
     processor = muybridge.AutoVideoProcessor.from_pretrained(tmp_path)
-    assert isinstance(processor, I3DVideoProcessor)
-    assert processor.flow_bound == 20.0
+    assert isinstance(processor, I3DFlowProcessor)
+    assert processor.flow_bound == 19.0

@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance
 from torch.testing import assert_close
 
 from muybridge.processing import functional
-from muybridge.video.conversion import resized_size
+from muybridge.video.geometry import resized_size
 
 SIZES = [(240, 320), (97, 53), (31, 200), (128, 171)]
 TARGETS = [(112, 112), (128, 171), (301, 77), 64, 181]
@@ -130,17 +130,17 @@ def test_resize_to_nothing_and_by_an_unknown_filter_are_refused():
         ((112, 112), (112, 112), 0, 0),
     ],
 )
-def test_center_crop_takes_the_middle(size, crop_size, top, left):
+def test_crop_center_takes_the_middle(size, crop_size, top, left):
     frames = noise(2, 3, *size)
     expected = frames.numpy()[:, :, top : top + crop_size[0], left : left + crop_size[1]]
-    assert torch.equal(functional.center_crop(frames, crop_size), torch.from_numpy(expected))
+    assert torch.equal(functional.crop_center(frames, crop_size), torch.from_numpy(expected))
 
 
-def test_center_crop_pads_small_frames_with_zeros():
+def test_crop_center_pads_small_frames_with_zeros():
     frames = noise(2, 3, 5, 8)
     expected = np.zeros((2, 3, 8, 6), dtype=np.uint8)
     expected[:, :, 1:6] = frames.numpy()[:, :, :, 1:7]
-    assert torch.equal(functional.center_crop(frames, (8, 6)), torch.from_numpy(expected))
+    assert torch.equal(functional.crop_center(frames, (8, 6)), torch.from_numpy(expected))
 
 
 def slices(frames, size, corners):
@@ -149,24 +149,24 @@ def slices(frames, size, corners):
 
 def test_three_crops_lie_along_the_longer_side():
     wide, tall = noise(2, 3, 20, 31), noise(2, 3, 31, 20)
-    assert torch.equal(functional.crops(wide, (20, 20), 3), slices(wide, 20, [(0, 0), (0, 6), (0, 11)]))
-    assert torch.equal(functional.crops(tall, (20, 20), 3), slices(tall, 20, [(0, 0), (6, 0), (11, 0)]))
-    assert torch.equal(functional.crops(wide, (16, 16), 3), slices(wide, 16, [(2, 0), (2, 8), (2, 15)]))
+    assert torch.equal(functional.make_crops(wide, (20, 20), 3), slices(wide, 20, [(0, 0), (0, 6), (0, 11)]))
+    assert torch.equal(functional.make_crops(tall, (20, 20), 3), slices(tall, 20, [(0, 0), (6, 0), (11, 0)]))
+    assert torch.equal(functional.make_crops(wide, (16, 16), 3), slices(wide, 16, [(2, 0), (2, 8), (2, 15)]))
 
 
 def test_five_crops_are_the_corners_and_the_middle_and_ten_their_mirror_images_too():
     frames = noise(2, 3, 20, 31)
     five = slices(frames, 16, [(0, 0), (0, 15), (4, 0), (4, 15), (2, 8)])
-    assert torch.equal(functional.crops(frames, (16, 16), 5), five)
-    ten = functional.crops(frames, (16, 16), 10)
+    assert torch.equal(functional.make_crops(frames, (16, 16), 5), five)
+    ten = functional.make_crops(frames, (16, 16), 10)
     assert torch.equal(ten, torch.cat([five, torch.from_numpy(five.numpy()[..., ::-1].copy())]))
 
 
 def test_one_crop_is_the_middle_and_two_are_refused():
     frames = noise(2, 3, 20, 31)
-    assert torch.equal(functional.crops(frames, (16, 16), 1)[0], functional.center_crop(frames, (16, 16)))
+    assert torch.equal(functional.make_crops(frames, (16, 16), 1)[0], functional.crop_center(frames, (16, 16)))
     with pytest.raises(ValueError, match="num_crops is 2; it must be one of 1, 3, 5, 10"):
-        functional.crops(frames, (16, 16), 2)
+        functional.make_crops(frames, (16, 16), 2)
 
 
 def test_normalisation_equals_its_two_steps():
@@ -230,9 +230,3 @@ def test_factors_out_of_range_are_refused():
         functional.adjust_brightness(noise(3, 4, 4), -0.1)
     with pytest.raises(ValueError, match=r"the shift is 0\.6"):
         functional.adjust_hue(noise(3, 4, 4), 0.6)
-
-
-def test_a_resized_crop_is_a_crop_resized():
-    frames = noise(2, 3, 40, 50)
-    expected = functional.resize(frames[..., 3:23, 7:37], (16, 16))
-    assert torch.equal(functional.resized_crop(frames, 3, 7, 20, 30, (16, 16)), expected)

@@ -306,9 +306,10 @@ def test_a_file_of_a_variable_rate_is_resampled_by_its_times(tmp_path):
 
 def test_only_the_frames_that_a_view_needs_are_decoded_once(clip):
     class CountingReader(VideoReader):
-        def frames_at(self, indices, size=None):
+        def frames_at_sizes(self, indices_by_size):
+            (indices,) = indices_by_size.values()
             self.asked_for = list(indices)
-            return super().frames_at(indices, size)
+            return super().frames_at_sizes(indices_by_size)
 
     with CountingReader(clip) as reader:
         SmallProcessor()(reader, sampling="dense", num_clips=10, num_crops=3)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from muybridge.conversion.sources import Source
+from muybridge.models.i3d import I3DFlowProcessor, I3DVideoProcessor
+from muybridge.processing import FlowProcessor, VideoProcessor
 
 # What the weights were made with: 25 frames a second, short side 256, the middle 224×224, clips of 64 frames.
 # Four such clips see a video of Kinetics whole.
@@ -18,9 +20,6 @@ PROTOCOL = {
     "short_side": 256,
     "crop_size": 224,
 }
-# Flow beyond 20 pixels is cut off.
-FLOW_PROCESSOR = {"flow_bound": 20.0}
-
 UNITS = {"0": "Conv3d_0a_1x1", "1.0": "Conv3d_0a_1x1", "1.1": "Conv3d_0b_3x3", "2.0": "Conv3d_0a_1x1"}
 UNITS |= {"2.1": "Conv3d_0b_3x3", "3.1": "Conv3d_0b_1x1"}
 
@@ -40,7 +39,7 @@ def adapt(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def source(name: str, scope: str, num_channels: int, processor: Mapping[str, float]) -> Source:
+def source(name: str, scope: str, num_channels: int, processor_class: type[VideoProcessor | FlowProcessor]) -> Source:
     root = f"{scope}/inception_i3d/"
     return Source(
         name=f"deepmind/{name}",
@@ -64,9 +63,9 @@ def source(name: str, scope: str, num_channels: int, processor: Mapping[str, flo
         ],
         classifier=f"{root}Logits/Conv3d_0c_1x1/conv_3d/w",
         protocol=PROTOCOL,
-        processor=processor,
+        processor_class=processor_class,
         adapt=adapt,
     )
 
 
-SOURCES = [source("i3d_rgb", "RGB", 3, {}), source("i3d_flow", "Flow", 2, FLOW_PROCESSOR)]
+SOURCES = [source("i3d_rgb", "RGB", 3, I3DVideoProcessor), source("i3d_flow", "Flow", 2, I3DFlowProcessor)]

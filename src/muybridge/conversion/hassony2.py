@@ -4,13 +4,13 @@ Its code pads images whose side is no multiple of 16 otherwise than TensorFlow d
 network was trained.
 """
 
-from collections.abc import Mapping
-
-from muybridge.conversion.deepmind import FLOW_PROCESSOR, PROTOCOL
+from muybridge.conversion.deepmind import PROTOCOL
 from muybridge.conversion.sources import Source, flattened
+from muybridge.models.i3d import I3DFlowProcessor, I3DVideoProcessor
+from muybridge.processing import FlowProcessor, VideoProcessor
 
 
-def source(name: str, num_channels: int, processor: Mapping[str, float]) -> Source:
+def source(name: str, num_channels: int, processor_class: type[VideoProcessor | FlowProcessor]) -> Source:
     return Source(
         name=f"hassony2/{name}",
         fields={"num_channels": num_channels},
@@ -22,9 +22,9 @@ def source(name: str, num_channels: int, processor: Mapping[str, float]) -> Sour
         ],
         classifier="conv3d_0c_1x1.conv3d.weight",
         protocol=PROTOCOL,
-        processor=processor,
+        processor_class=processor_class,
         adapt=flattened("conv3d_0c_1x1.conv3d.weight"),
     )
 
 
-SOURCES = [source("i3d_rgb", 3, {}), source("i3d_flow", 2, FLOW_PROCESSOR)]
+SOURCES = [source("i3d_rgb", 3, I3DVideoProcessor), source("i3d_flow", 2, I3DFlowProcessor)]

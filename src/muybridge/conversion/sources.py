@@ -12,7 +12,7 @@ from muybridge.conversion.recipe import Recipe, load_recipe
 from muybridge.models import Architecture
 from muybridge.models.base import NetworkConfig
 from muybridge.models.registry import get_architecture
-from muybridge.processing import ImageProcessor, VideoProcessor
+from muybridge.processing import FlowProcessor, ImageProcessor, VideoProcessor
 
 Renames = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 
@@ -36,8 +36,9 @@ class Source:
     `fields` are the config fields of our network, `infer` those that only the tensors tell. `renames` are regular
     expressions and their replacements that, applied in turn, make the project's name of a tensor from ours.
     `classifier` is the project's tensor with one row a label. `protocol` is how the project measured what it says of
-    its weights, `processor` what differs from the architecture's processor, and `processor_of` what of that the network
-    tells. `adapt` gives the tensors, under the project's names, the shapes that ours have.
+    its weights. `processor` is what differs from the architecture's processor, `processor_of` what of that the network
+    tells, and `processor_class` a processor that takes the place of the architecture's. `adapt` gives the tensors,
+    under the project's names, the shapes that ours have.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Source:
     classifier: str
     protocol: Mapping[str, Any] | None = None
     processor: Mapping[str, Any] = field(default_factory=dict)
+    processor_class: type[VideoProcessor | FlowProcessor] | None = None
     processor_of: Callable[[NetworkConfig], dict[str, Any]] | None = None
     infer: Callable[[Mapping[str, Tensor]], dict[str, Any]] | None = None
     adapt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
@@ -63,9 +65,10 @@ class Source:
         """Whether weights with so many labels can be the published ones: others were trained on something else."""
         return num_labels == self.recipe.num_labels
 
-    def make_processor(self, config: NetworkConfig) -> ImageProcessor | VideoProcessor:
+    def make_processor(self, config: NetworkConfig) -> ImageProcessor | VideoProcessor | FlowProcessor:
         """The processor of a network with this config."""
-        return self.architecture.processor(**self.processor, **(self.processor_of(config) if self.processor_of else {}))
+        processor_class = self.processor_class or self.architecture.processor
+        return processor_class(**self.processor, **(self.processor_of(config) if self.processor_of else {}))
 
     def original_name(self, name: str) -> str:
         """The project's name for our tensor `name`."""

@@ -4,8 +4,7 @@
 - `targets`: what is known of a clip, one class a kind, from a manifest's row to a batch.
 - `loading`: `load_videos`, which reads any of the `formats`. `labels`: the label lists of well-known data sets.
 - `requirements`: checks by what needs labels or other targets.
-- `clips`: data sets of PyTorch that decode: `TrainingClips` and `EvaluationClips`. `streams`: the same for data that is
-  not there in full.
+- `items`: `ClipDataset`, a data set of PyTorch that decodes. `streams`: the same for data that is not there in full.
 - `check`: what is wrong with a data set. `shards`: many small files become few large ones, encoded again by `encoding`.
 - `sprites`: clips made on the fly, with all that is true of them.
 

@@ -1,4 +1,4 @@
-"""Data that are not there in full: videos as they come over the network, or out of tar files from first to last.
+"""Data that is not there in full: videos as they come over the network, or out of tar files from first to last.
 
 A stream has no length and no places in it: what cannot be read is left out and not replaced, and resuming reads again
 what was passed over. Where that matters, pack or download the data and use `load_videos`.
@@ -11,15 +11,16 @@ from typing import Any
 import fsspec
 from torch.utils.data import IterableDataset, get_worker_info
 
-from muybridge.data.clips import Item, generator_of, training_augmentation, training_clip
 from muybridge.data.errors import DataError
 from muybridge.data.formats.datasets_library import BUILDERS, Columns, open_with_builder
-from muybridge.data.records import VideoRecord, open_clip
+from muybridge.data.items import Item, make_views
+from muybridge.data.records import VideoRecord
 from muybridge.data.skipping import SkipLog
 from muybridge.data.sources import VideoBytes
 from muybridge.data.targets import NO_LABEL
 from muybridge.extras import extra
-from muybridge.processing import ClipTransform, VideoProcessor
+from muybridge.processing import ClipMaker
+from muybridge.randomness import make_generator
 from muybridge.video import ErrorPolicy
 
 with extra("datasets"):
@@ -37,7 +38,7 @@ class VideoStream:
     def __iter__(self) -> Iterator[VideoRecord]:
         for number, row in enumerate(self._rows):
             video = row.pop(self._columns.video)
-            yield self._columns.make_record(row, source_of(video, f"clip {number} of the stream"))
+            yield self._columns.make_record(row, find_source(video, f"clip {number} of the stream"))
 
     def shuffled(self, *, seed: int, buffer_size: int = 256) -> "VideoStream":
         """The stream with its files in random order, and its records as far as `buffer_size` of them allow."""
@@ -82,7 +83,7 @@ def open_stream(source: Any) -> Any:
     )
 
 
-def source_of(video: Any, name: str) -> str | VideoBytes:
+def find_source(video: Any, name: str) -> str | VideoBytes:
     """A file on this machine by its path; else the bytes, which are fetched where the row has only an address."""
     data, path = (video["bytes"], video["path"]) if isinstance(video, Mapping) else (video, None)
     if data is not None:
@@ -95,8 +96,8 @@ def source_of(video: Any, name: str) -> str | VideoBytes:
         return VideoBytes(path, file.read())
 
 
-class StreamedClips(IterableDataset[Item]):
-    """Items as those of `TrainingClips`, from a stream; `index` counts the clips that a worker has seen.
+class StreamDataset(IterableDataset[Item]):
+    """Items as those of `ClipDataset`, from a stream; `index` counts the clips that a worker has seen.
 
     The workers of a DataLoader share the stream's files among them: there must be as many files as workers.
     """
@@ -104,20 +105,18 @@ class StreamedClips(IterableDataset[Item]):
     def __init__(
         self,
         stream: VideoStream,
-        processor: VideoProcessor,
+        clip_maker: ClipMaker,
         *,
-        augmentation: ClipTransform | None = None,
-        seed: int = 0,
         policy: ErrorPolicy | None = None,
+        seed: int = 0,
         log: str | Path | None = None,
     ) -> None:
         self.stream = stream
-        self._label2id = {label: number for number, label in enumerate(stream.labels)}
-        self.settings = processor.settings({})
-        self.augmentation = augmentation or training_augmentation(processor)
-        self.seed = seed
+        self.clip_maker = clip_maker
         self.policy = policy or ErrorPolicy("skip")
+        self.seed = seed
         self.skip_log = SkipLog(log)
+        self._label2id = {label: number for number, label in enumerate(stream.labels)}
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -128,24 +127,19 @@ class StreamedClips(IterableDataset[Item]):
         worker = get_worker_info()
         worker_number = worker.id if worker else 0
         for index, record in enumerate(self.stream):
-            item = self.item(record, index, worker_number)
+            item = self.make_item(record, index, worker_number)
             if item is not None:
                 yield item
 
-    def item(self, record: VideoRecord, index: int, worker_number: int) -> Item | None:
-        generator = generator_of(self.seed, worker_number, index)
-
-        def decode() -> Any:
-            with open_clip(record, {}) as reader:
-                return training_clip(reader, self.augmentation, self.settings, generator)
-
-        pixel_values = self.policy.attempt(decode, record.name)
-        if pixel_values is None:
+    def make_item(self, record: VideoRecord, index: int, worker_number: int) -> Item | None:
+        generator = make_generator(self.seed, worker_number, index)
+        views = self.policy.attempt(lambda: make_views(record, {}, self.clip_maker, generator), record.name)
+        if views is None:
             self.skip_log.add(*self.policy.skipped[-1])
             return None
-        return {"pixel_values_videos": pixel_values, "labels": self.label_id(record), "index": index}
+        return {"views": views, "targets": {"label": self.find_label_id(record)}, "index": index}
 
-    def label_id(self, record: VideoRecord) -> int:
+    def find_label_id(self, record: VideoRecord) -> int:
         if record.label is None:
             return NO_LABEL
         if record.label not in self._label2id:

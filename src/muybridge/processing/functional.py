@@ -2,15 +2,21 @@
 
 Shapes: every function takes (..., C, H, W) and acts the same on all leading axes, so that a clip (T, C, H, W)
 is treated alike over time. Frames are uint8 in [0, 255] or float in [0, 1], and keep their type.
+
+Functions that move pixels take a `modality`: optical flow has two channels, how far in pixels things move to the right
+(u) and down (v), and these change where frames are resized or mirrored.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from muybridge.video.conversion import Size, resized_size
+from muybridge.video.geometry import Size, resized_size
+
+Modality = Literal["video", "flow"]
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 NUM_CROPS = (1, 3, 5, 10)
@@ -19,10 +25,18 @@ NUM_CROPS = (1, 3, 5, 10)
 LIGHTNESS_OF_RGB = (0.2989, 0.587, 0.114)
 
 
-def resize(frames: Tensor, size: Size, interpolation: str = "bilinear", *, antialias: bool = True) -> Tensor:
+def resize(
+    frames: Tensor,
+    size: Size,
+    interpolation: str = "bilinear",
+    *,
+    antialias: bool = True,
+    modality: Modality = "video",
+) -> Tensor:
     """Frames of another size, antialiased; equal to PIL's within one level of 255, two if bicubic.
 
-    Without antialias pixels are left out where frames shrink; equal to OpenCV's bilinear within one level.
+    Without antialias pixels are left out where frames shrink; equal to OpenCV's bilinear within one level. In resized
+    frames things move by more or fewer pixels, and so flow becomes as much longer or shorter.
     """
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f"interpolation is {interpolation!r}; it must be one of {', '.join(INTERPOLATIONS)}")
@@ -30,7 +44,11 @@ def resize(frames: Tensor, size: Size, interpolation: str = "bilinear", *, antia
     if (height, width) == tuple(frames.shape[-2:]):
         return frames
     flat = frames.reshape(-1, *frames.shape[-3:])
-    return _interpolate(flat, (height, width), interpolation, antialias).reshape(*frames.shape[:-2], height, width)
+    resized = _interpolate(flat, (height, width), interpolation, antialias).reshape(*frames.shape[:-2], height, width)
+    if modality == "video":
+        return resized
+    ratios = [width / frames.shape[-1], height / frames.shape[-2]]  # to the right, then down
+    return resized * torch.tensor(ratios, dtype=frames.dtype, device=frames.device).view(2, 1, 1)
 
 
 def _interpolate(frames: Tensor, size: tuple[int, int], mode: str, antialias: bool) -> Tensor:
@@ -49,13 +67,6 @@ def crop(frames: Tensor, top: int, left: int, height: int, width: int) -> Tensor
     return frames[..., top : top + height, left : left + width]
 
 
-def resized_crop(
-    frames: Tensor, top: int, left: int, height: int, width: int, size: Size, interpolation: str = "bilinear"
-) -> Tensor:
-    """A rectangle of the frames, resized."""
-    return resize(crop(frames, top, left, height, width), size, interpolation)
-
-
 def pad_to(frames: Tensor, size: tuple[int, int]) -> Tensor:
     """Frames with zeros around them where they are smaller than `size`, one more below and right if odd."""
     missing_height = max(size[0] - frames.shape[-2], 0)
@@ -66,7 +77,7 @@ def pad_to(frames: Tensor, size: tuple[int, int]) -> Tensor:
     return F.pad(frames, (left, missing_width - left, top, missing_height - top))
 
 
-def center_crop(frames: Tensor, crop_size: tuple[int, int]) -> Tensor:
+def crop_center(frames: Tensor, crop_size: tuple[int, int]) -> Tensor:
     """The middle of the frames, padded with zeros where they are smaller than `crop_size`."""
     frames = pad_to(frames, crop_size)
     height, width = crop_size
@@ -76,7 +87,7 @@ def center_crop(frames: Tensor, crop_size: tuple[int, int]) -> Tensor:
     return crop(frames, top, left, height, width)
 
 
-def crops(frames: Tensor, crop_size: tuple[int, int], num_crops: int) -> Tensor:
+def make_crops(frames: Tensor, crop_size: tuple[int, int], num_crops: int, *, modality: Modality = "video") -> Tensor:
     """One, three, five or ten crops (V, ..., C, H, W), padded with zeros where the frames are smaller.
 
     One is the middle. Three lie along the longer side: left, middle, right, or top, middle, bottom. Five are
@@ -85,18 +96,18 @@ def crops(frames: Tensor, crop_size: tuple[int, int], num_crops: int) -> Tensor:
     """
     if num_crops not in NUM_CROPS:
         raise ValueError(f"num_crops is {num_crops}; it must be one of {', '.join(map(str, NUM_CROPS))}")
-    middle = center_crop(frames, crop_size)
+    middle = crop_center(frames, crop_size)
     if num_crops == 1:
         return middle[None]
     frames = pad_to(frames, crop_size)
     if num_crops == 3:
-        first, last = _side_crops(frames, crop_size)
+        first, last = _crop_sides(frames, crop_size)
         return torch.stack([first, middle, last])
-    five = torch.stack([*_corner_crops(frames, crop_size), middle])
-    return five if num_crops == 5 else torch.cat([five, horizontal_flip(five)])
+    five = torch.stack([*_crop_corners(frames, crop_size), middle])
+    return five if num_crops == 5 else torch.cat([five, flip_horizontally(five, modality)])
 
 
-def _side_crops(frames: Tensor, crop_size: tuple[int, int]) -> list[Tensor]:
+def _crop_sides(frames: Tensor, crop_size: tuple[int, int]) -> list[Tensor]:
     height, width = crop_size
     rest_height, rest_width = frames.shape[-2] - height, frames.shape[-1] - width
     if frames.shape[-2] > frames.shape[-1]:
@@ -106,15 +117,18 @@ def _side_crops(frames: Tensor, crop_size: tuple[int, int]) -> list[Tensor]:
     return [crop(frames, top, left, height, width) for left in (0, rest_width)]
 
 
-def _corner_crops(frames: Tensor, crop_size: tuple[int, int]) -> list[Tensor]:
+def _crop_corners(frames: Tensor, crop_size: tuple[int, int]) -> list[Tensor]:
     height, width = crop_size
     bottom, right = frames.shape[-2] - height, frames.shape[-1] - width
     return [crop(frames, top, left, height, width) for top in (0, bottom) for left in (0, right)]
 
 
-def horizontal_flip(frames: Tensor) -> Tensor:
-    """The mirror image: left and right change places."""
-    return frames.flip(-1)
+def flip_horizontally(frames: Tensor, modality: Modality = "video") -> Tensor:
+    """The mirror image: left and right change places, and what moved to the right moves to the left."""
+    flipped = frames.flip(-1)
+    if modality == "video":
+        return flipped
+    return flipped * torch.tensor([-1, 1], dtype=frames.dtype, device=frames.device).view(2, 1, 1)
 
 
 def rescale_and_normalize(
@@ -140,7 +154,7 @@ def rescale_and_normalize(
     return out.copy_(frames).mul_(scale).add_(shift)
 
 
-def grayscale(frames: Tensor) -> Tensor:
+def to_grayscale(frames: Tensor) -> Tensor:
     """The lightness (..., 1, H, W) of RGB frames, as float."""
     weights = torch.tensor(LIGHTNESS_OF_RGB, device=frames.device).view(3, 1, 1)
     return (frames * weights).sum(-3, keepdim=True)
@@ -161,12 +175,12 @@ def adjust_brightness(frames: Tensor, factor: float) -> Tensor:
 
 def adjust_contrast(frames: Tensor, factor: float) -> Tensor:
     """Frames moved away from their mean lightness, each from its own: 0 is flat grey, 1 changes nothing."""
-    return _blend(frames, grayscale(frames).mean((-3, -2, -1), keepdim=True), factor)
+    return _blend(frames, to_grayscale(frames).mean((-3, -2, -1), keepdim=True), factor)
 
 
 def adjust_saturation(frames: Tensor, factor: float) -> Tensor:
     """Frames moved away from their own greyscale: 0 is greyscale, 1 changes nothing."""
-    return _blend(frames, grayscale(frames), factor)
+    return _blend(frames, to_grayscale(frames), factor)
 
 
 def adjust_hue(frames: Tensor, shift: float) -> Tensor:
@@ -177,13 +191,13 @@ def adjust_hue(frames: Tensor, shift: float) -> Tensor:
         return _to_uint8((adjust_hue(frames / 255, shift) * 255).round())
     largest = frames.amax(-3)
     chroma = largest - frames.amin(-3)
-    sector = _hue_sector(frames, largest, chroma) + 6 * shift
+    sector = _find_hue_sector(frames, largest, chroma) + 6 * shift
     # Each channel is largest, smallest or on a ramp between them, according to the sixth of the circle.
     ramps = [(offset + sector).remainder(6) for offset in (5, 3, 1)]
     return torch.stack([largest - chroma * torch.minimum(ramp, 4 - ramp).clamp(0, 1) for ramp in ramps], -3)
 
 
-def _hue_sector(frames: Tensor, largest: Tensor, chroma: Tensor) -> Tensor:
+def _find_hue_sector(frames: Tensor, largest: Tensor, chroma: Tensor) -> Tensor:
     """The hue in sixths of a turn, in [-1, 5]; that of grey is of no account, as its chroma is 0."""
     red, green, blue = frames.unbind(-3)
     safe_chroma = chroma.clamp_min(torch.finfo(frames.dtype).tiny)

@@ -13,7 +13,7 @@ from transformers.processing_utils import ImagesKwargs
 
 from muybridge.processing.inputs import as_images
 from muybridge.processing.settings import CheckedProcessor
-from muybridge.processing.steps import cropped, prepared, shape_of_views, write_pixel_values
+from muybridge.processing.steps import crop_frames, prepare_frames, require_one_shape, write_pixel_values
 
 
 class ImageProcessorKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
@@ -53,11 +53,11 @@ class ImageProcessor(CheckedProcessor):
     image_std: Sequence[float] = (0.229, 0.224, 0.225)
 
     def preprocess(self, images: Any, **kwargs: Any) -> BatchFeature:
-        settings = self.settings(kwargs)
+        settings = self.make_settings(kwargs)
         sources = as_images(images, settings.input_data_format)
-        crops_of_images = [cropped(prepared(image, settings), settings) for image in sources]
+        crops_of_images = [crop_frames(prepare_frames(image, settings), settings) for image in sources]
         first = crops_of_images[0]
-        shape = (len(sources), len(first), *shape_of_views(crops_of_images))
+        shape = (len(sources), len(first), *require_one_shape(crops_of_images))
         views = torch.empty(shape, dtype=torch.float32, device=first.device)
         for image_views, crops in zip(views, crops_of_images, strict=True):
             write_pixel_values(crops, settings, out=image_views)

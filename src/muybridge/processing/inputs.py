@@ -1,10 +1,12 @@
-"""What people hand to a processor, sorted into files to be decoded and tensors (T, C, H, W).
+"""What people hand to a processor, sorted into files to be decoded and tensors (T, C, H, W), or (S,) of sound.
 
 One video is a path, an address, bytes, a file object, a `{"path": …, "bytes": …}` of `datasets`, an open
-VideoReader, a 4-D tensor or array, or a list of frames. Several are a 5-D tensor or array, or a list of
+reader, a 4-D tensor or array, or a list of frames. Several are a 5-D tensor or array, or a list of
 these. A list of strings is a list of videos; a list of lists of strings names each video's image files.
 
 Channels are first or last: `input_data_format` says which, or else `infer_data_format` does.
+
+One sound is a file that has one, or its samples: a 1-D tensor or array. Several are a 2-D tensor or array, or a list.
 """
 
 import io
@@ -18,17 +20,17 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from transformers.image_utils import load_image
 
-from muybridge.video import VideoReader
+from muybridge.video import Reader
 
-# What VideoReader opens, and VideoReader itself.
-VideoSource = str | Path | bytes | BinaryIO | VideoReader
+# What a reader opens, and a reader itself.
+VideoSource = str | Path | bytes | BinaryIO | Reader
 
 CHANNELS_FIRST = "channels_first"
 CHANNELS_LAST = "channels_last"
 
 
 def as_videos(videos: Any, input_data_format: str | None = None) -> list[VideoSource | Tensor]:
-    """One entry a video: a source for VideoReader, or the frames (T, C, H, W) themselves."""
+    """One entry a video: a source for a reader, or the frames (T, C, H, W) themselves."""
     if is_array(videos) and videos.ndim == 5:
         return list(channels_first(as_tensor(videos), input_data_format))
     if is_list(videos) and not is_frame(_first_of(videos, "videos")):
@@ -46,9 +48,33 @@ def _as_video(video: Any, input_data_format: str | None) -> VideoSource | Tensor
                 f"and several videos of equal size (B, T, C, H, W) or (B, T, H, W, C)"
             )
         return channels_first(as_tensor(video), input_data_format)
-    if isinstance(video, VideoReader):
+    if isinstance(video, Reader):
         return video
     return as_source(video, "a video")
+
+
+def as_sounds(sounds: Any) -> list[VideoSource | Tensor]:
+    """One entry a sound: a source for a reader, or the samples (S,) themselves, as float32."""
+    if is_array(sounds) and sounds.ndim == 2:
+        return [_as_sound(sound) for sound in sounds]
+    if is_list(sounds):
+        _first_of(sounds, "sounds")
+        return [_as_sound(sound) for sound in sounds]
+    return [_as_sound(sounds)]
+
+
+def _as_sound(sound: Any) -> VideoSource | Tensor:
+    if isinstance(sound, Reader):
+        return sound
+    if not is_array(sound):
+        return as_source(sound, "a sound")
+    samples = torch.as_tensor(sound)
+    if samples.ndim != 1 or not samples.is_floating_point():
+        raise ValueError(
+            f"{samples.dtype} of shape {tuple(samples.shape)} was given as sound; it must be floats (S,) in [-1, 1], "
+            "of one channel"
+        )
+    return samples.float()
 
 
 def as_images(images: Any, input_data_format: str | None = None) -> list[Tensor]:

@@ -10,7 +10,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 from transformers.image_utils import SizeDict
 
 from muybridge.processing import inputs
-from muybridge.video.conversion import Size
+from muybridge.video.geometry import Size
 
 # What transformers writes into a processor's file beside its arguments.
 KEYS_OF_TRANSFORMERS = frozenset(
@@ -45,7 +45,7 @@ class CheckedProcessor(BaseImageProcessor):
         given = {name: dict(value) if isinstance(value, SizeDict) else value for name, value in arguments.items()}
         validate_typed_dict(self.valid_kwargs, given)
 
-    def settings(self, arguments: Mapping[str, Any]) -> SimpleNamespace:
+    def make_settings(self, arguments: Mapping[str, Any]) -> SimpleNamespace:
         """Every argument's value for one call: the call's, or else this processor's own."""
         self._check(arguments)
         own = {name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__}
@@ -61,15 +61,15 @@ class CheckedProcessor(BaseImageProcessor):
         return settings
 
 
-def target_size(size: SizeDict) -> Size:
+def to_target_size(size: SizeDict) -> Size:
     """The size that `functional.resize` takes."""
     given = dict(size)
     if set(given) == {"shortest_edge"}:
         return size.shortest_edge
-    return exact_size(size)
+    return require_exact_size(size)
 
 
-def exact_size(size: SizeDict) -> tuple[int, int]:
+def require_exact_size(size: SizeDict) -> tuple[int, int]:
     given = dict(size)
     if set(given) != {"height", "width"}:
         raise ValueError(
@@ -78,7 +78,7 @@ def exact_size(size: SizeDict) -> tuple[int, int]:
     return size.height, size.width
 
 
-def interpolation_of(resample: int) -> str:
+def find_interpolation(resample: int) -> str:
     """The name of PIL's filter."""
     if resample not in INTERPOLATION_OF_RESAMPLE:
         names = ", ".join(f"{filter_.value} ({name})" for filter_, name in INTERPOLATION_OF_RESAMPLE.items())

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from muybridge.data import DataError
 from muybridge.training.state import WRITE_ERRORS
@@ -16,7 +16,7 @@ class TrainingError(RuntimeError):
     """A run that cannot go on; the message says why and what to do."""
 
 
-def readable(batches: Iterable[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+def readable(batches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The batches; what ends them is told in the words of the clips, without the traceback of a worker."""
     try:
         yield from batches

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from muybridge.files import replace_file
 from muybridge.models.video_base import VideoForClassification
 from muybridge.processing import VideoProcessor
-from muybridge.training.clips import CachedFeatures, TaskClips
+from muybridge.training.clips import VIEW, CachedFeatures, TaskClips
 from muybridge.training.errors import readable
 from muybridge.training.settings import TrainingSettings
 
@@ -60,8 +60,13 @@ def compute_columns(settings: TrainingSettings, clips: TaskClips, model: VideoFo
     model.eval()
     parts: dict[str, list[Tensor]] = {}
     for batch in readable(tqdm(loader, desc="features", unit="batch", disable=None)):
-        pixels = batch.pop("pixel_values_videos").to(model.device)
-        batch["features"] = model.get_video_features(pixels).float().cpu()
-        for name, column in batch.items():
+        inputs = {name: value.to(model.device) for name, value in batch["views"][VIEW].items()}
+        row = {
+            "features": model.base_model(**inputs, return_dict=True).pooler_output.float().cpu(),
+            "label": batch["targets"]["label"],
+            "index": batch["index"],
+            "task": batch["task"],
+        }
+        for name, column in row.items():
             parts.setdefault(name, []).append(column)
     return {name: torch.cat(columns) for name, columns in parts.items()}

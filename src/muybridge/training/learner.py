@@ -42,10 +42,10 @@ class Learner(nn.Module):
         # Where Accelerate asks what FSDP is to gather at once: a stage, under its policy "transformer-based wrap".
         self._no_split_modules = sorted({type(stage).__name__ for stage in model.get_stages()})
 
-    def forward(self, pixel_values_videos: Tensor | None = None, features: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor | None = None, **inputs: Tensor) -> Tensor:
         """Logits (B, L) of clips, or of the features that a frozen trunk gave for them earlier."""
         if features is None:
-            return self.model(pixel_values_videos).logits
+            return self.model(**inputs).logits
         return self.model.get_classifier()(self.model.dropout(features)).float()
 
 

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from muybridge.data.clips import generator_of
 from muybridge.evaluation import Result, evaluate
 from muybridge.models.video_base import VideoForClassification
+from muybridge.randomness import make_generator
 from muybridge.training.averaging import WeightAverage
 from muybridge.training.checking import check_caching, check_task_labels, check_weights, warnings_of
-from muybridge.training.clips import CachedFeatures, ShuffledOrder, TaskClips, make_clips
+from muybridge.training.clips import VIEW, CachedFeatures, ShuffledOrder, TaskClips, make_clips
 from muybridge.training.errors import TrainingError, explained, readable
 from muybridge.training.features import cached_features
 from muybridge.training.learner import Learner, task_loss
@@ -40,7 +40,6 @@ from muybridge.training.state import Position, load_state, newest_position, save
 from muybridge.training.trained_model import single_task_model, write_checkpoint
 
 LOG_EVERY_STEPS = 10
-INPUT_NAMES = ("pixel_values_videos", "features")
 
 
 def train(settings: TrainingSettings, *, resume: bool = False, allow_changes: bool = False) -> Path:
@@ -231,12 +230,13 @@ class Run:
         if not stop.is_set:
             self.finish_epoch()
 
-    def train_batch(self, batch: dict[str, Tensor]) -> Tensor:
+    def train_batch(self, batch: dict[str, Any]) -> Tensor:
         """Forward and backward, and a step of the optimiser where enough gradients are gathered; gives the loss."""
-        inputs: dict[str, Tensor] = {name: batch[name] for name in INPUT_NAMES if name in batch}
-        generator = generator_of(self.settings.seed, self.position.epoch, self.position.batch)
+        inputs: dict[str, Tensor] = batch["views"][VIEW]
+        labels: Tensor = batch["targets"]["label"]
+        generator = make_generator(self.settings.seed, self.position.epoch, self.position.batch)
         with self.accelerator.accumulate(self.learner):
-            inputs, targets = self.mixing(inputs, batch["labels"], batch["task"], generator)
+            inputs, targets = self.mixing(inputs, labels, batch["task"], generator)
             with self.accelerator.autocast():
                 logits = self.learner(**inputs)
             loss = task_loss(logits.float(), targets, batch["task"], self.tasks)
@@ -247,7 +247,7 @@ class Run:
                 self.accelerator.clip_grad_norm_(self.learner.parameters(), self.settings.max_gradient_norm)
             self.optimizer.step()
             self.optimizer.zero_grad()
-        self.stopwatch.num_clips += len(batch["labels"]) * self.accelerator.num_processes
+        self.stopwatch.num_clips += len(labels) * self.accelerator.num_processes
         return loss.detach()
 
     def finish_step(self, loss: Tensor) -> None:
@@ -343,9 +343,9 @@ class Run:
         for tracker in self.accelerator.trackers:
             tracker.finish()  # the group of processes stays, for whatever comes after training
 
-    def describe_broken(self, loss: Tensor, batch: dict[str, Tensor]) -> str:
+    def describe_broken(self, loss: Tensor, batch: dict[str, Any]) -> str:
         places = zip(batch["task"].tolist(), batch["index"].tolist(), strict=True)
-        names = "\n  ".join(self.clips.name_of(task, index) for task, index in places)
+        names = "\n  ".join(self.clips.get_name(task, index) for task, index in places)
         return (
             f"the loss is {loss.item()} at step {self.position.step}, epoch {self.position.epoch}. "
             f"Lower the learning rate ({self.settings.learning_rate}), or look at the clips of this batch:\n  {names}"

@@ -68,11 +68,17 @@ class Mixing:
         alpha = self.mixup_alpha or self.cutmix_alpha
         if not alpha:
             return inputs, targets
-        clips = inputs["pixel_values_videos"]
-        order = torch.randperm(len(clips), generator=generator).to(clips.device)
+        order = torch.randperm(len(labels), generator=generator)
         share = draw_share(alpha, generator)
-        if self.mixup_alpha:
-            clips, targets = mixup(clips, targets, share, order)
-        else:
-            clips, targets = cutmix(clips, targets, draw_box(share, clips.shape[-2], clips.shape[-1], generator), order)
-        return {"pixel_values_videos": clips}, targets
+        clips = next(value for value in inputs.values() if value.ndim > 2)
+        box = None if self.mixup_alpha else draw_box(share, clips.shape[-2], clips.shape[-1], generator)
+        mixed = {}
+        for name, value in inputs.items():
+            partners = order.to(value.device)
+            if not value.is_floating_point():  # a mask: what is real in either is real in the mixture
+                mixed[name] = value | value[partners]
+            elif box is None:
+                mixed[name], mixed_targets = mixup(value, targets, share, partners)
+            else:
+                mixed[name], mixed_targets = cutmix(value, targets, box, partners)
+        return mixed, mixed_targets

@@ -1,39 +1,17 @@
-"""A file becomes frames.
+"""A file becomes frames, or sound.
 
-- `reader.py`: `VideoReader`, the one place where a file is opened; `source.py` is where its bytes come from.
+- `readers.py`: what every reader has in common. `reader.py`: `VideoReader`, the frames of a video; `segments.py`: those
+  of a part of it; `sound.py`: `SoundReader`; `memory.py`: `MemoryReader`, for what is in memory already.
+- `file.py`: `VideoFile` and `describe_video`, which open, describe and count, and need no torch.
+- `source.py`: where the bytes of a file come from: a path, memory, a file object, an address.
 - `sampling.py`: which frames make a clip.
 - `errors.py`: what can be wrong with a video, and what a loader does about it.
-- `decoder.py`, `index.py`, `bitstream.py`, `random_access.py`, `conversion.py`, `truncation.py`: how the
-  reader works.
+- `decoder.py`, `index.py`, `bitstream.py`, `random_access.py`, `geometry.py`, `conversion.py`, `truncation.py`: how the
+  readers work.
+
+Names are imported when they are first used: `__init__.pyi` says where each is.
 """
 
-from muybridge.video.errors import ErrorPolicy, VideoError
-from muybridge.video.reader import VideoReader
-from muybridge.video.sampling import (
-    at_fps,
-    at_times,
-    consecutive_clips,
-    dense,
-    random_clip,
-    regular_clips,
-    regular_clips_at_times,
-    segments,
-    strided,
-    uniform,
-)
+import lazy_loader
 
-__all__ = [
-    "ErrorPolicy",
-    "VideoError",
-    "VideoReader",
-    "at_fps",
-    "at_times",
-    "consecutive_clips",
-    "dense",
-    "random_clip",
-    "regular_clips",
-    "regular_clips_at_times",
-    "segments",
-    "strided",
-    "uniform",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import sys
 import weakref
 from collections import deque
 from collections.abc import Container, Generator, Iterator
@@ -40,7 +41,7 @@ class Decoder:
         _open_decoders.add(self)
 
     def _open(self) -> None:
-        self.container = _open_container(self.source)
+        self.container = open_container(self.source)
         self.stream = _choose_stream(self.container, self.source)
         self.context = self.stream.codec_context
         self.context.thread_count = self.num_threads
@@ -133,7 +134,7 @@ class Decoder:
         try:
             yield from self.container.demux(self.stream)
         except av.FFmpegError as error:
-            raise VideoError(self.source.name, f"reading fails: {_message(error)}") from error
+            raise VideoError(self.source.name, f"reading fails: {describe_error(error)}") from error
 
     def _decode(self, packet: VideoPacket) -> None:
         is_flush = packet.size == 0 and packet.pts is None and packet.dts is None
@@ -142,11 +143,11 @@ class Decoder:
         try:
             self._ready.extend(packet.decode())
         except av.FFmpegError as error:
-            reason = f"decoding fails {self._place(packet)}: {_message(error)}"
+            reason = f"decoding fails {self._describe_place(packet)}: {describe_error(error)}"
             raise VideoError(self.source.name, reason, "the file is damaged") from error
         self.last_packet_pts = packet.pts if not is_flush else self.last_packet_pts
 
-    def _place(self, packet: VideoPacket) -> str:
+    def _describe_place(self, packet: VideoPacket) -> str:
         return "at the end" if packet.pts is None else f"near {float(packet.pts * self.time_base):.2f} s"
 
     def _skip_unless(self, is_wanted: bool, pts: int) -> None:
@@ -162,12 +163,16 @@ def count_threads(num_threads: int | None) -> int:
     """
     if num_threads is not None:
         return num_threads
-    from torch.utils.data import get_worker_info
-
-    return 1 if get_worker_info() is not None else min(2 * (os.cpu_count() or 1), MAX_THREADS)
+    return 1 if _is_loader_worker() else min(2 * (os.cpu_count() or 1), MAX_THREADS)
 
 
-def _open_container(source: Source) -> av.container.InputContainer:
+def _is_loader_worker() -> bool:
+    """Whether this is a process of a DataLoader; where torch is not loaded, it is none, and need not be loaded."""
+    data = sys.modules.get("torch.utils.data")
+    return data is not None and data.get_worker_info() is not None
+
+
+def open_container(source: Source) -> av.container.InputContainer:
     _check_bytes(source)
     try:
         container = av.open(
@@ -180,7 +185,7 @@ def _open_container(source: Source) -> av.container.InputContainer:
         reason = "this is not a video, or its headers are broken; text and lists of other files are not read"
         raise VideoError(source.name, reason) from error
     except av.FFmpegError as error:
-        raise VideoError(source.name, f"this is not a video that ffmpeg can read: {_message(error)}") from error
+        raise VideoError(source.name, f"this is not a video that ffmpeg can read: {describe_error(error)}") from error
     return container
 
 
@@ -201,13 +206,13 @@ def _check_bytes(source: Source) -> None:
 
 def _choose_stream(container: av.container.InputContainer, source: Source) -> VideoStream:
     """ffmpeg's choice among the moving pictures; the others are not even read."""
-    pictures = [stream for stream in container.streams.video if stream.codec_context is not None]
-    moving = [stream for stream in pictures if not stream.disposition & Disposition.attached_pic]
+    moving = _find_moving_pictures(container)
     if not moving:
         kinds = sorted({stream.type for stream in container.streams})
+        is_undecodable = any(stream.codec_context is None for stream in container.streams.video)
         container.close()
-        undecodable = "video" in kinds and not pictures
-        what = "ffmpeg has no decoder for its video" if undecodable else f"it has {' and '.join(kinds) or 'no'} streams"
+        which = "ffmpeg has no decoder for its video"
+        what = which if is_undecodable else f"it has {' and '.join(kinds) or 'no'} streams"
         raise VideoError(source.name, f"there is no video stream that can be decoded: {what}")
     best = container.streams.best("video")
     chosen = next((stream for stream in moving if stream is best), moving[0])
@@ -217,7 +222,17 @@ def _choose_stream(container: av.container.InputContainer, source: Source) -> Vi
     return chosen
 
 
-def _message(error: av.FFmpegError) -> str:
+def has_moving_pictures(container: av.container.InputContainer) -> bool:
+    """Whether there is a video, and not only a picture of an album's cover."""
+    return bool(_find_moving_pictures(container))
+
+
+def _find_moving_pictures(container: av.container.InputContainer) -> list[VideoStream]:
+    decodable = [stream for stream in container.streams.video if stream.codec_context is not None]
+    return [stream for stream in decodable if not stream.disposition & Disposition.attached_pic]
+
+
+def describe_error(error: av.FFmpegError) -> str:
     return error.strerror or str(error)
 
 

@@ -1,7 +1,8 @@
 """Which frames a video has: when each is displayed, and from which keyframe it can be decoded."""
 
+import math
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -34,15 +35,16 @@ class Keyframe:
 
 @dataclass(frozen=True)
 class FrameIndex:
-    """The frames in the order in which they are displayed.
+    """The frames of a video, or of a part of it, in the order in which they are displayed.
 
-    Where `keyframes` is empty, nothing can be said without decoding from the start, for the reason in
-    `doubt`.
+    Where `keyframes` is empty, frames are found by counting from the start of the file, for the reason in `doubt`.
+    `first` is the number of frames that the file displays before those of a part.
     """
 
     timestamps: NDArray[np.int64]
     time_base: Fraction
     last_duration: int
+    first: int = 0
     keyframes: list[Keyframe] = field(default_factory=list)
     positions: dict[int, int] = field(default_factory=dict)
     doubt: str = ""
@@ -56,8 +58,44 @@ class FrameIndex:
         return (self.timestamps - self.timestamps[0]) * float(self.time_base)
 
     @property
+    def edges_seconds(self) -> NDArray[np.float64]:
+        """When each frame comes on display, counted from the first, and last of all when the last one goes."""
+        return np.append(self.seconds, float(self.duration_seconds))
+
+    @property
     def duration_seconds(self) -> Fraction:
         return (int(self.timestamps[-1] - self.timestamps[0]) + self.last_duration) * self.time_base
+
+    def cut(self, start_seconds: float, end_seconds: float | None) -> "FrameIndex":
+        """The index of the frames that come on display from the start on and before the end; it may be empty.
+
+        Times are rounded to microseconds and then to ticks, as ffmpeg rounds them when it cuts.
+        """
+        start = self._to_timestamp(start_seconds)
+        end = None if end_seconds is None else self._to_timestamp(end_seconds)
+        first = int(np.searchsorted(self.timestamps, start))
+        stop = len(self) if end is None else int(np.searchsorted(self.timestamps, end))
+        return replace(
+            self,
+            timestamps=self.timestamps[first:stop],
+            last_duration=self._cut_duration(stop, end) if end is not None and first < stop else self.last_duration,
+            first=self.first + first,
+        )
+
+    def _to_timestamp(self, seconds: float) -> int:
+        since_first = Fraction(round(seconds * 1_000_000), 1_000_000) / self.time_base
+        return int(self.timestamps[0]) + math.floor(since_first + Fraction(1, 2))
+
+    def _cut_duration(self, stop: int, end: int) -> int:
+        """How long the frame before `stop` is displayed, if it is the last one before `end`.
+
+        It stays until the next one comes, as in a file that is cut. Where frames are far apart that is too long for
+        what ends before; then it stays until the end, and at least as long as frames usually do.
+        """
+        last = int(self.timestamps[stop - 1])
+        own = int(self.timestamps[stop]) - last if stop < len(self) else self.last_duration
+        usual = int(np.median(np.diff(self.timestamps))) if len(self) > 1 else own
+        return min(own, max(end - last, usual))
 
     def keyframe_before(self, timestamp: int) -> Keyframe:
         """The last keyframe displayed at or before `timestamp`.
@@ -76,8 +114,7 @@ class FrameIndex:
 
     def numbers_at(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
         """The frame on display at each of `seconds`."""
-        # 2/30 s lies just before a frame that a file with ticks of 1 ms displays at 67 ms, and means that
-        # frame.
+        # 2/30 s is meant for the frame that a file with ticks of 1 ms displays at 67 ms, a little later.
         tolerance = min(float(self.time_base) / 2, MIN_TICK_SECONDS)
         return np.searchsorted(self.seconds, seconds + tolerance, side="right") - 1
 
@@ -85,7 +122,7 @@ class FrameIndex:
 def index_by_packets(decoder: Decoder, *, is_interlaced: bool) -> FrameIndex | str:
     """The index from the packets alone, without decoding; or why they cannot be trusted."""
     table = _PacketTable(decoder)
-    doubt = table.doubt(is_interlaced=is_interlaced)
+    doubt = table.find_doubt(is_interlaced=is_interlaced)
     return doubt or table.to_index()
 
 
@@ -96,8 +133,8 @@ def index_by_decoding(decoder: Decoder, doubt: str) -> FrameIndex:
     for frame in decoder.frames():
         times.append(frame.pts)
         duration = frame.duration or duration
-    frame_ticks = _ticks_of_a_frame(decoder)
-    return FrameIndex(_in_order(times, frame_ticks), decoder.time_base, duration or frame_ticks, doubt=doubt)
+    frame_ticks = _guess_frame_ticks(decoder)
+    return FrameIndex(_put_in_order(times, frame_ticks), decoder.time_base, duration or frame_ticks, doubt=doubt)
 
 
 class _PacketTable:
@@ -139,7 +176,7 @@ class _PacketTable:
         if packet.pts is not None and (time is None or packet.pts > time):
             self.last_duration = (packet.pts, packet.duration or 0)
 
-    def doubt(self, *, is_interlaced: bool) -> str:
+    def find_doubt(self, *, is_interlaced: bool) -> str:
         """Why the packets do not tell the frames; empty where they do."""
         known = [time for time in self.times if time is not None]
         is_avi_with_reordering = self._container == "avi" and self._decoder.reorder_depth > 0
@@ -166,13 +203,13 @@ class _PacketTable:
         return FrameIndex(
             timestamps=np.sort(np.array(displayed, dtype=np.int64)),
             time_base=self._decoder.time_base,
-            last_duration=self.last_duration[1] or _ticks_of_a_frame(self._decoder),
+            last_duration=self.last_duration[1] or _guess_frame_ticks(self._decoder),
             keyframes=self.keyframes,
             positions={time: position for position, time in enumerate(times)},
         )
 
 
-def _in_order(times: list[int | None], frame_ticks: int) -> NDArray[np.int64]:
+def _put_in_order(times: list[int | None], frame_ticks: int) -> NDArray[np.int64]:
     """The times of displayed frames; evenly spaced ones where the file's are missing or do not rise."""
     known = np.array([time for time in times if time is not None], dtype=np.int64)
     if len(known) == len(times) and np.all(np.diff(known) > 0):
@@ -180,6 +217,6 @@ def _in_order(times: list[int | None], frame_ticks: int) -> NDArray[np.int64]:
     return np.arange(len(times), dtype=np.int64) * frame_ticks
 
 
-def _ticks_of_a_frame(decoder: Decoder) -> int:
+def _guess_frame_ticks(decoder: Decoder) -> int:
     rate = decoder.stream.average_rate or decoder.stream.guessed_rate
     return max(1, round(1 / (rate * decoder.time_base))) if rate else 1

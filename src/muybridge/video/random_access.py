@@ -32,18 +32,20 @@ class FrameFinder:
 
     def _find_by_counting(self, numbers: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         for number in numbers:
-            if self.decoder.num_frames_given > number:
+            place = self.index.first + number
+            if self.decoder.num_frames_given > place:
                 self.decoder.restart()
-            yield number, self._pass_to(number)
+            yield number, self._pass_to(place)
 
-    def _pass_to(self, number: int) -> av.VideoFrame:
+    def _pass_to(self, place: int) -> av.VideoFrame:
+        """The frame at this place in the file."""
         # Later frames lean on those that are passed, and show their damage without being marked themselves.
         while (frame := self.decoder.next_frame()) is not None:
             passed = self.decoder.num_frames_given - 1
-            check_sound(frame, passed, self.decoder)
-            if passed == number:
+            check_undamaged(frame, passed, self.decoder)
+            if passed == place:
                 return frame
-        raise VideoError(self.decoder.source.name, f"decoding ended before frame {number}")
+        raise VideoError(self.decoder.source.name, f"decoding ended before frame {place}")
 
     def _find_by_time(self, numbers: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         times = [int(self.index.timestamps[number]) for number in numbers]
@@ -91,6 +93,6 @@ class FrameFinder:
                 return frame
 
 
-def check_sound(frame: av.VideoFrame, number: int, decoder: Decoder) -> None:
+def check_undamaged(frame: av.VideoFrame, number: int, decoder: Decoder) -> None:
     if frame.is_corrupt:
         raise VideoError(decoder.source.name, f"frame {number} is damaged")

@@ -1,49 +1,56 @@
-"""Which frames make a clip: functions from numbers to `Clip`, without a video.
+"""Which frames make a clip: functions from the times of a video's frames, or their number alone, to `Clip`.
 
-`total` is the number of frames of the video, `num_frames` that of a clip, `stride` the distance between two
-of its frames, which need not be whole: frame k lies at `floor(k × stride)` from the first. A clip that
-reaches past the end of the video repeats the last frame, and its mask is False there (`Clip.held`).
+One set of functions serves evaluation and training: with a generator a sampler draws, without one it takes what lies
+in the middle or evenly over the video.
+
+`total` is the number of frames of the video, `num_frames` that of a clip, and `stride` the distance between two frames
+of a clip, which need not be whole. `edges_seconds` tells when each frame comes on display, beginning with 0, and at its
+end when the last one goes. A clip that reaches past the end of the video repeats the last frame, and its mask is False
+there (`Clip.held`).
 """
 
 import math
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from muybridge.types import Clip
 
+if TYPE_CHECKING:
+    from torch import Generator
 
-def uniform(*, total: int, num_frames: int) -> Clip:
+TOLERANCE = 1e-6  # 0.3 / 0.1 is 2.9999999999999996: a stride that is whole but for rounding must not lose a frame
+MAX_TICK_SECONDS = 0.001  # Matroska's clock, the coarsest that rounds the times of frames
+
+
+def sample_uniform(*, total: int, num_frames: int) -> Clip:
     """Frames spread over the whole video: frame k is `k × total // num_frames`, as transformers samples."""
     _check_counts(total=total, num_frames=num_frames)
     positions = np.arange(num_frames)
     return Clip.held(positions * total // num_frames if total >= num_frames else positions, total)
 
 
-def strided(*, total: int, num_frames: int) -> Clip:
+def sample_interleaved(*, total: int, num_clips: int, num_frames: int) -> list[Clip]:
+    """Clips spread over the whole video, each a little after the last; the first is that of `sample_uniform`."""
+    _check_counts(total=total, num_clips=num_clips, num_frames=num_frames)
+    if total < num_frames:
+        return [sample_uniform(total=total, num_frames=num_frames)] * num_clips
+    positions = np.arange(num_frames * num_clips) * total // (num_frames * num_clips)
+    return [Clip(positions[first::num_clips]) for first in range(num_clips)]
+
+
+def sample_strided(*, total: int, num_frames: int) -> Clip:
     """Every `total // num_frames`-th frame, or every one of a shorter video, from the first on."""
     _check_counts(total=total, num_frames=num_frames)
     return Clip.held(np.arange(num_frames) * max(total // num_frames, 1), total)
 
 
-def dense(*, total: int, num_frames: int, stride: float = 1, start: int | None = None) -> Clip:
-    """Frames `stride` apart from `start` on; without a start, in the middle of the video."""
-    _check_counts(total=total, num_frames=num_frames)
-    offsets = _offsets(num_frames, stride)
-    if start is None:
-        start = _last_start(total, offsets) // 2
-    if not 0 <= start < total:
-        raise ValueError(f"start is {start}; it must lie in [0, {total}), the frames of the video")
-    return Clip.held(start + offsets, total)
-
-
-def segments(
-    *, total: int, num_segments: int, frames_per_segment: int = 1, generator: torch.Generator | None = None
+def sample_segments(
+    *, total: int, num_segments: int, frames_per_segment: int = 1, generator: "Generator | None" = None
 ) -> Clip:
-    """Short runs of frames, one in each of `num_segments` equal parts (Temporal Segment Networks, Wang et al.
-    2016).
+    """Short runs of frames, one in each of `num_segments` equal parts (Temporal Segment Networks, Wang et al. 2016).
 
     Each run lies in the middle of its part; with a generator it lies anywhere in it.
     """
@@ -56,105 +63,120 @@ def segments(
     if generator is None:
         starts = (2 * np.arange(num_segments) + 1) * num_starts // (2 * num_segments)
     else:
-        starts = np.array([_random_integer(low, high, generator) for low, high in pairwise(edges.tolist())])
+        starts = np.array([_draw_integer(low, high, generator) for low, high in pairwise(edges.tolist())])
     return Clip.held((starts[:, None] + np.arange(frames_per_segment)).reshape(-1), total)
 
 
-def random_clip(*, total: int, num_frames: int, stride: float = 1, generator: torch.Generator) -> Clip:
-    """Frames `stride` apart from a random start, every start at which the clip fits being as likely."""
-    _check_counts(total=total, num_frames=num_frames)
-    last_start = _last_start(total, _offsets(num_frames, stride))
-    start = _random_integer(0, last_start + 1, generator)
-    return dense(total=total, num_frames=num_frames, stride=stride, start=start)
+def sample_dense(
+    *,
+    edges_seconds: NDArray[np.float64],
+    num_frames: int,
+    num_clips: int = 1,
+    stride: float = 1,
+    fps: float | None = None,
+    generator: "Generator | None" = None,
+) -> list[Clip]:
+    """Clips of frames `stride` apart: evenly from the start of the video to its end, or a single one in the middle.
+
+    With `fps`, the stride is counted at that rate, whatever the video's: frame k is the one on display `k × stride /
+    fps` seconds after the first, and clips lie evenly in time. With a generator every clip starts at random, each frame
+    at which it fits being as likely.
+    """
+    _check_edges(edges_seconds)
+    _check_counts(num_frames=num_frames, num_clips=num_clips)
+    _check_rates(stride=stride)
+    if fps is None:
+        return _sample_by_number(len(edges_seconds) - 1, num_frames, num_clips, stride, generator)
+    _check_rates(fps=fps)
+    offsets = np.arange(num_frames) * stride / fps
+    last_start = _find_last_start(edges_seconds, offsets)
+    if generator is not None:
+        starts = np.array(choose_starts(last_start, num_clips, generator))
+    else:
+        shares = np.arange(num_clips) / (num_clips - 1) if num_clips > 1 else np.array([0.5])
+        starts = find_frames_on_display(edges_seconds, edges_seconds[last_start] * shares).indices
+    return [find_frames_on_display(edges_seconds, edges_seconds[start] + offsets) for start in starts]
 
 
-def regular_clips(*, total: int, num_clips: int, num_frames: int, stride: float = 1) -> list[Clip]:
-    """Clips evenly over the video, the first at its start and the last at its end; one lies in its middle."""
-    _check_counts(total=total, num_clips=num_clips, num_frames=num_frames)
+def choose_starts(last_start: int, num_clips: int, generator: "Generator | None" = None) -> list[int]:
+    """The starts of clips: evenly from 0 to the last one, a single one in the middle; with a generator, at random."""
+    if generator is not None:
+        return [_draw_integer(0, last_start + 1, generator) for _ in range(num_clips)]
     if num_clips == 1:
-        return [dense(total=total, num_frames=num_frames, stride=stride)]
-    last_start = _last_start(total, _offsets(num_frames, stride))
-    starts = [index * last_start // (num_clips - 1) for index in range(num_clips)]
-    return [dense(total=total, num_frames=num_frames, stride=stride, start=start) for start in starts]
+        return [last_start // 2]
+    return [index * last_start // (num_clips - 1) for index in range(num_clips)]
 
 
-def consecutive_clips(*, total: int, num_frames: int, stride: float = 1, step: int | None = None) -> list[Clip]:
+def sample_consecutive(*, total: int, num_frames: int, stride: float = 1, step: int | None = None) -> list[Clip]:
     """Clips one after the other until every frame of the video is passed, `step` frames between their starts.
 
     Without a step they touch and do not overlap. The last one may reach past the end.
     """
     _check_counts(total=total, num_frames=num_frames)
-    offsets = _offsets(num_frames, stride)
+    _check_rates(stride=stride)
+    offsets = _count_offsets(num_frames, stride)
     if step is None:
         step = math.ceil(num_frames * stride)
     _check_counts(step=step)
     num_clips = 1 + max(0, math.ceil((total - 1 - int(offsets[-1])) / step))
-    starts = [index * step for index in range(num_clips) if index * step < total]
-    return [dense(total=total, num_frames=num_frames, stride=stride, start=start) for start in starts]
+    return [Clip.held(index * step + offsets, total) for index in range(num_clips) if index * step < total]
 
 
-def at_fps(
-    *, total: int, video_fps: float, fps: float, num_frames: int | None = None, start: int | None = None
-) -> Clip:
-    """Frames as a camera of `fps` would have taken them: frame k is `floor(k × video_fps / fps)` from the
-    start.
-
-    Without `num_frames`, all of the video from `start` or its first frame on; with it, a clip as `dense`
-    places it.
-    """
-    _check_rates(video_fps=video_fps, fps=fps)
-    stride = video_fps / fps
-    if num_frames is not None:
-        return dense(total=total, num_frames=num_frames, stride=stride, start=start)
-    _check_counts(total=total)
-    start = 0 if start is None else start
-    num_frames = max(1, math.ceil((total - start) / stride - TOLERANCE))
-    return dense(total=total, num_frames=num_frames, stride=stride, start=start)
-
-
-def at_times(*, edges_seconds: NDArray[np.float64], fps: float) -> Clip:
-    """All of a video of any rate as a camera of `fps` would have taken it: what is on display at `k / fps` seconds.
-
-    Frame i is on display from `edges_seconds[i]` to `edges_seconds[i + 1]`; the first edge is 0.
-    """
+def resample_frames(*, edges_seconds: NDArray[np.float64], fps: float) -> Clip:
+    """All of a video as a camera of `fps` would have taken it: what is on display at `k / fps` seconds."""
     _check_edges(edges_seconds)
     _check_rates(fps=fps)
     num_frames = max(1, math.ceil((edges_seconds[-1] - _tolerance_seconds(edges_seconds)) * fps))
-    return _on_display(edges_seconds, np.arange(num_frames) / fps)
+    return find_frames_on_display(edges_seconds, np.arange(num_frames) / fps)
 
 
-def regular_clips_at_times(
-    *, edges_seconds: NDArray[np.float64], fps: float, num_clips: int, num_frames: int, stride: float = 1
-) -> list[Clip]:
-    """`regular_clips` of a video of any rate: frame k is on display `k × stride / fps` seconds after the clip's first.
-
-    The clips lie evenly in time, a single one in the middle. The edges are those of `at_times`.
-    """
+def sample_around(
+    *,
+    edges_seconds: NDArray[np.float64],
+    middle_seconds: float,
+    num_frames: int,
+    stride: float = 1,
+    fps: float | None = None,
+) -> Clip:
+    """A clip as `sample_dense` makes it, with its middle at a moment, as far as it fits into the video."""
     _check_edges(edges_seconds)
-    _check_counts(num_clips=num_clips, num_frames=num_frames)
-    _check_rates(fps=fps, stride=stride)
-    offsets = np.arange(num_frames) * stride / fps
-    latest = edges_seconds[-1] - offsets[-1] - _tolerance_seconds(edges_seconds)
-    last_start = edges_seconds[max(0, np.searchsorted(edges_seconds[:-1], latest) - 1)]
-    shares = np.arange(num_clips) / (num_clips - 1) if num_clips > 1 else np.array([0.5])
-    starts = edges_seconds[_on_display(edges_seconds, last_start * shares).indices]
-    return [_on_display(edges_seconds, start + offsets) for start in starts]
+    _check_counts(num_frames=num_frames)
+    _check_rates(stride=stride)
+    if fps is None:
+        total = len(edges_seconds) - 1
+        offsets = _count_offsets(num_frames, stride)
+        middle = np.interp(middle_seconds, edges_seconds, np.arange(total + 1))
+        start = math.floor(middle - num_frames * stride / 2 + 0.5)
+        return Clip.held(min(max(start, 0), max(0, total - 1 - int(offsets[-1]))) + offsets, total)
+    _check_rates(fps=fps)
+    moments = np.arange(num_frames) * stride / fps
+    nearest = np.abs(edges_seconds[:-1] - (middle_seconds - num_frames * stride / fps / 2)).argmin()
+    start = min(int(nearest), _find_last_start(edges_seconds, moments))
+    return find_frames_on_display(edges_seconds, edges_seconds[start] + moments)
 
 
-TOLERANCE = 1e-6  # 0.3 / 0.1 is 2.9999999999999996: a stride that is whole but for rounding must not lose a frame
-MAX_TICK_SECONDS = 0.001  # Matroska's clock, the coarsest that rounds the times of frames
-
-
-def _offsets(num_frames: int, stride: float) -> NDArray[np.int64]:
-    if not (stride > 0 and math.isfinite(stride)):
-        raise ValueError(f"stride is {stride}; it must be a positive number")
-    return np.floor(np.arange(num_frames) * stride + TOLERANCE).astype(np.int64)
-
-
-def _on_display(edges_seconds: NDArray[np.float64], moments_seconds: NDArray[np.float64]) -> Clip:
+def find_frames_on_display(edges_seconds: NDArray[np.float64], moments_seconds: NDArray[np.float64]) -> Clip:
     """The frame on display at each moment; the last one is held after the end."""
     moments = moments_seconds + _tolerance_seconds(edges_seconds)
     return Clip.held(np.searchsorted(edges_seconds, moments, side="right") - 1, len(edges_seconds) - 1)
+
+
+def _sample_by_number(
+    total: int, num_frames: int, num_clips: int, stride: float, generator: "Generator | None"
+) -> list[Clip]:
+    offsets = _count_offsets(num_frames, stride)
+    last_start = max(0, total - 1 - int(offsets[-1]))  # 0 where a clip never fits
+    return [Clip.held(start + offsets, total) for start in choose_starts(last_start, num_clips, generator)]
+
+
+def _count_offsets(num_frames: int, stride: float) -> NDArray[np.int64]:
+    return np.floor(np.arange(num_frames) * stride + TOLERANCE).astype(np.int64)
+
+
+def _find_last_start(edges_seconds: NDArray[np.float64], offsets_seconds: NDArray[Any]) -> int:
+    """The last frame at which a clip can start and still end inside the video; 0 where it never fits."""
+    latest = edges_seconds[-1] - offsets_seconds[-1] - _tolerance_seconds(edges_seconds)
+    return max(0, int(np.searchsorted(edges_seconds[:-1], latest)) - 1)
 
 
 def _tolerance_seconds(edges_seconds: NDArray[np.float64]) -> float:
@@ -167,12 +189,9 @@ def _tolerance_seconds(edges_seconds: NDArray[np.float64]) -> float:
     return min(spread, MAX_TICK_SECONDS) + TOLERANCE
 
 
-def _last_start(total: int, offsets: NDArray[np.int64]) -> int:
-    """The last frame at which a clip can start and still end inside the video; 0 where it never fits."""
-    return max(0, total - 1 - int(offsets[-1]))
+def _draw_integer(low: int, high: int, generator: "Generator") -> int:
+    import torch  # here, so that videos are described without it
 
-
-def _random_integer(low: int, high: int, generator: torch.Generator) -> int:
     return int(torch.randint(low, high, (), generator=generator))
 
 

@@ -44,7 +44,7 @@ class PathSource(Source):
         try:
             return Path(self.name).open("rb")
         except OSError as error:
-            raise VideoError(self.name, _reason_of(error)) from error
+            raise VideoError(self.name, _explain(error)) from error
 
     def open_for_ffmpeg(self) -> str:
         # With the protocol named, a colon in a file's name does not make ffmpeg look for a protocol of that
@@ -66,7 +66,7 @@ class FileObjectSource(Source):
 
     def __init__(self, file: IO[bytes]) -> None:
         self.name = str(getattr(file, "name", f"<{type(file).__name__}>"))
-        self._file = file if file.seekable() else _spooled(file)
+        self._file = file if file.seekable() else _spool(file)
         self._lock = threading.Lock()
         self._process_id = os.getpid()
 
@@ -105,8 +105,24 @@ class UrlSource(Source):
         return type(self), (self.name,)
 
 
+class BorrowedSource(Source):
+    """A source that somebody else will close, as several readers share it."""
+
+    def __init__(self, lender: Source) -> None:
+        self.name = lender.name
+        self._lender = lender
+
+    def open_file(self) -> IO[bytes]:
+        return self._lender.open_file()
+
+    def open_for_ffmpeg(self) -> Any:
+        return self._lender.open_for_ffmpeg()
+
+
 def make_source(source: Any) -> Source:
     """The `Source` of whatever a user names a video by."""
+    if isinstance(source, Source):
+        return source
     if isinstance(source, str) and source.startswith(("http://", "https://")):
         return UrlSource(source)
     if isinstance(source, str | os.PathLike):
@@ -147,7 +163,7 @@ class _View(io.RawIOBase):
         return len(data)
 
 
-def _spooled(file: IO[bytes]) -> IO[bytes]:
+def _spool(file: IO[bytes]) -> IO[bytes]:
     """The rest of a pipe or a socket as a temporary file, for ffmpeg has to go back and forth."""
     spool = tempfile.TemporaryFile()  # noqa: SIM115 - the source owns it
     shutil.copyfileobj(file, spool)
@@ -177,7 +193,7 @@ def _copy_url(url: str, file: IO[bytes]) -> None:
         raise VideoError(url, f"the download ended after {file.tell()} of {promised} bytes")
 
 
-def _reason_of(error: OSError) -> str:
+def _explain(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, IsADirectoryError):

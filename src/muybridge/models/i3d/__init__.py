@@ -1,9 +1,16 @@
 from muybridge.models.i3d.configuration_i3d import I3DConfig
 from muybridge.models.i3d.modeling_i3d import I3DForVideoClassification, I3DModel, I3DPreTrainedModel
-from muybridge.models.i3d.video_processing_i3d import I3DVideoProcessor
+from muybridge.models.i3d.video_processing_i3d import I3DFlowProcessor, I3DVideoProcessor
 from muybridge.models.registry import Paper, VideoArchitecture, register
 
-__all__ = ["I3DConfig", "I3DForVideoClassification", "I3DModel", "I3DPreTrainedModel", "I3DVideoProcessor"]
+__all__ = [
+    "I3DConfig",
+    "I3DFlowProcessor",
+    "I3DForVideoClassification",
+    "I3DModel",
+    "I3DPreTrainedModel",
+    "I3DVideoProcessor",
+]
 
 register(
     VideoArchitecture(

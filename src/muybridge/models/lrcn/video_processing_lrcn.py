@@ -9,3 +9,4 @@ class LRCNVideoProcessor(VideoProcessor):
     image_mean = [0.0, 0.0, 0.0]
     image_std = [1.0, 1.0, 1.0]
     num_frames = 20
+    return_mask = True  # the network passes over what was repeated

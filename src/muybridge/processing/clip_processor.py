@@ -1,0 +1,105 @@
+"""What every processor of clips has in common, whether it takes frames, flow or sound."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor
+from transformers.image_processing_base import BatchFeature
+from transformers.video_processing_utils import VideoProcessorMixin
+
+from muybridge.processing.batches import preprocess
+from muybridge.processing.changes import Change
+from muybridge.processing.parts import Lead, Span
+from muybridge.processing.settings import CheckedProcessor
+from muybridge.types import Clip
+from muybridge.video import Reader
+from muybridge.video.geometry import Size
+from muybridge.video.source import Source
+
+
+class ClipProcessor(CheckedProcessor, VideoProcessorMixin):
+    """Makes one input of a model of what a reader gives: which frames, how changed, with which numbers.
+
+    `source` names the reader that it takes, where a clip has several: "video", "flow", "sound", or another camera.
+    """
+
+    modality: str
+    has_pictures: ClassVar[bool] = True  # which can be cropped and mirrored
+
+    source = "video"
+    num_clips = 1
+    return_mask = False
+
+    @property
+    def parts(self) -> dict[str, "ClipProcessor"]:
+        """The processors of a model's inputs, by the inputs' names."""
+        return {self.model_input_names[0]: self}
+
+    @property
+    def lead(self) -> str:
+        """The input whose clips the others follow."""
+        return self.model_input_names[0]
+
+    def preprocess(self, videos: Any, **kwargs: Any) -> BatchFeature:
+        return preprocess(self, videos, kwargs)
+
+    def check_settings(self, settings: SimpleNamespace, *, is_random: bool) -> None:
+        """Refuses settings that make no sense together."""
+
+    @abstractmethod
+    def sort_sources(self, videos: Any, settings: SimpleNamespace) -> list[Any]:
+        """What was handed in, one entry a clip: a reader, a tensor, or what is opened."""
+
+    def check_reader(self, reader: Reader, settings: SimpleNamespace) -> None:  # noqa: ARG002
+        """Refuses a reader, of what is open or in memory, that gives something else than this processor takes."""
+        if reader.modality != self.modality:
+            raise ValueError(f"{reader.name} is {reader.modality}, and {type(self).__name__} takes {self.modality}")
+
+    @abstractmethod
+    def open_file(self, source: Source, settings: SimpleNamespace, span: Span) -> Reader:
+        """A reader of a file, or of a part of it."""
+
+    @abstractmethod
+    def choose_clips(self, reader: Reader, settings: SimpleNamespace, generator: Generator | None) -> list[Clip]:
+        """The clips that settings ask for; with a generator each is drawn."""
+
+    @abstractmethod
+    def follow(self, reader: Reader, settings: SimpleNamespace, lead: Lead) -> Clip:
+        """The clip that is in step with another one."""
+
+    def choose_decoding_size(self, reader: Reader, settings: SimpleNamespace) -> Size | None:  # noqa: ARG002
+        """The size to which the reader is to scale; None where frames are resized later, or not at all."""
+        return None
+
+    @abstractmethod
+    def prepare(self, frames: Tensor, settings: SimpleNamespace) -> Tensor:
+        """Frames (U, ...) on their device and of their size, before any is cropped."""
+
+    @abstractmethod
+    def show_clips(
+        self, frames: Tensor, clips: Sequence[Clip], settings: SimpleNamespace, changes: Sequence[Change] | None
+    ) -> Iterator[Tensor]:
+        """What each view shows (T, ...), out of frames (U, ...): every crop of the first clip, then of the second.
+
+        With changes, one for each clip, these take the place of the crops.
+        """
+
+    @abstractmethod
+    def write_values(self, frames: Tensor, settings: SimpleNamespace, out: Tensor) -> None:
+        """Writes what a view shows as the model takes it."""
+
+    def make_values(
+        self, frames: Tensor, clips: Sequence[Clip], settings: SimpleNamespace, changes: Sequence[Change] | None
+    ) -> Tensor:
+        """The values (V, T, ...) of all views."""
+        num_views = len(clips) * (settings.num_crops if self.has_pictures and changes is None else 1)
+        values: Tensor | None = None
+        for index, shown in enumerate(self.show_clips(frames, clips, settings, changes)):
+            if values is None:
+                values = torch.empty((num_views, *shown.shape), dtype=torch.float32, device=shown.device)
+            self.write_values(shown, settings, values[index])
+        assert values is not None  # there is at least one clip
+        return values
