@@ -75,6 +75,44 @@ class FramesOf(Dataset):
         return self.reader.frames_at([index])[0]
 
 
+def write_clip_with_sound(
+    path: Path | str,
+    frames: torch.Tensor,
+    samples: np.ndarray,
+    *,
+    sampling_rate: int,
+    fps: int = 25,
+    codec: str = "pcm_s16le",
+    first_frame: int = 0,
+    first_sample: int = 0,
+) -> Path:
+    """Writes frames (T, 3, H, W) and samples (C, S) in [-1, 1], which begin at these numbers of a common clock."""
+    path = Path(path)
+    layout = {1: "mono", 2: "stereo"}[len(samples)]
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=fps, options={"bf": "0"})
+        video.height, video.width = frames.shape[-2:]
+        video.pix_fmt = "yuv420p"
+        sound = container.add_stream(codec, rate=sampling_rate, layout=layout)
+        for number, image in enumerate(frames.permute(0, 2, 3, 1).contiguous().numpy()):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = first_frame + number, Fraction(1, fps)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        data = (samples.clip(-1, 1) * 32767).round().astype(np.int16)
+        for start in range(0, data.shape[1], 1000):
+            part = data[:, start : start + 1000].T.reshape(1, -1).copy()
+            frame = av.AudioFrame.from_ndarray(part, format="s16", layout=layout)
+            frame.sample_rate, frame.pts, frame.time_base = (
+                sampling_rate,
+                first_sample + start,
+                Fraction(1, sampling_rate),
+            )
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    return path
+
+
 def write_sound(path: Path | str, num_samples: int = 8000) -> Path:
     """Writes a file of silence without a picture."""
     path = Path(path)
@@ -94,6 +132,31 @@ def remux(source: Path, target: Path, **options: str) -> Path:
         for packet in inside.demux(video=0):
             if packet.dts is not None:
                 packet.stream = stream
+                outside.mux(packet)
+    return target
+
+
+def cut_losslessly(source: Path, target: Path, start_seconds: float, end_seconds: float) -> Path:
+    """Cuts as `ffmpeg -ss START -to END` does: frames displayed from the start on and before the end, encoded anew.
+
+    The colours as they are stored, and the times and durations of frames, stay the same to the bit.
+    """
+    start, end = Fraction(str(start_seconds)), Fraction(str(end_seconds))
+    with av.open(str(source)) as inside, av.open(str(target), "w") as outside:
+        stream = inside.streams.video[0]
+        frames = list(inside.decode(stream))
+        origin, clock = frames[0].pts, stream.time_base
+        kept = [frame for frame in frames if start <= (frame.pts - origin) * clock < end]
+        out = outside.add_stream("libx264", rate=stream.average_rate, options={"qp": "0", "bf": "0"})
+        out.height, out.width, out.pix_fmt = kept[0].height, kept[0].width, kept[0].format.name
+        out.codec_context.time_base = clock
+        out.codec_context.colorspace, out.codec_context.color_range = kept[0].colorspace, kept[0].color_range
+        first, pending = kept[0].pts, [frame.duration for frame in kept]
+        for frame in [*kept, None]:
+            if frame is not None:
+                frame.pts, frame.pict_type = frame.pts - first, 0
+            for packet in out.encode(frame):
+                packet.duration = pending.pop(0)
                 outside.mux(packet)
     return target
 

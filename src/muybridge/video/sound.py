@@ -37,7 +37,7 @@ class SoundMetadata:
 
 
 class SoundReader(Reader):
-    """The sound of a file as one channel of float32 samples in [-1, 1], `sampling_rate` a second.
+    """The sound of a file as float32 samples in [-1, 1], the mean of its channels, `sampling_rate` a second.
 
     Sample 0 is heard when frame 0 of the video is displayed: what sounds before is left out, and where the sound begins
     later there is silence. With `start_seconds` and `end_seconds` the reader is in step with the `SegmentReader` of the
@@ -63,19 +63,21 @@ class SoundReader(Reader):
         self._samples: NDArray[np.float32] | None = None
         self._is_closed = False
         try:
-            with open_container(self._source) as container:
-                stream = _find_stream(container, self._source)
-                self._codec, self._container = stream.codec_context.name, container.format.name
-                has_video = has_moving_pictures(container)
-                own_start = (stream.start_time or 0) * (stream.time_base or Fraction(0))
-            if has_video:
-                self._start, self._end = _find_span(self._source, start_seconds, end_seconds)
-            else:
-                self._start = own_start + Fraction(start_seconds or 0)
-                self._end = None if end_seconds is None else own_start + Fraction(end_seconds)
+            self._start, self._end = self._open(start_seconds, end_seconds)
         except VideoError:
             self.close()
             raise
+
+    def _open(self, start_seconds: float | None, end_seconds: float | None) -> tuple[Fraction, Fraction | None]:
+        """The span that is read, by the file's own clock; None is the end of the sound."""
+        with open_container(self._source) as container:
+            stream = _find_stream(container, self._source)
+            self._codec, self._container = stream.codec_context.name, container.format.name
+            if has_moving_pictures(container):
+                return _find_span(self._source, start_seconds, end_seconds)
+            first = (stream.start_time or 0) * (stream.time_base or Fraction(0))
+        end = None if end_seconds is None else first + Fraction(end_seconds)
+        return first + Fraction(start_seconds or 0), end
 
     @property
     def name(self) -> str:
@@ -160,13 +162,13 @@ def _find_span(
 
 
 class _Run:
-    """Sound without a gap, resampled to one channel."""
+    """Sound without a gap, resampled; its channels are averaged."""
 
     def __init__(self, start: Fraction, sampling_rate: int) -> None:
         self.start = start
         self.end = start
         self._kind: tuple[Any, ...] | None = None
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=sampling_rate)
+        self._resampler = av.AudioResampler(format="fltp", rate=sampling_rate)
         self._parts: list[NDArray[np.float32]] = []
 
     def continues_with(self, frame: av.AudioFrame) -> bool:
@@ -184,7 +186,8 @@ class _Run:
         return self.start, np.concatenate(self._parts)
 
     def _collect(self, frame: av.AudioFrame | None) -> None:
-        self._parts += [part.to_ndarray().reshape(-1).astype(np.float32) for part in self._resampler.resample(frame)]
+        # The mean of the channels: ffmpeg's own mixture is louder for floats than for whole numbers.
+        self._parts += [part.to_ndarray().mean(axis=0, dtype=np.float32) for part in self._resampler.resample(frame)]
 
 
 def _decode_runs(source: Source, sampling_rate: int) -> Iterator[tuple[Fraction, NDArray[np.float32]]]:
