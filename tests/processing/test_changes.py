@@ -8,12 +8,15 @@ import torch
 from muybridge.processing import (
     ColorJitter,
     Compose,
+    Manner,
     RandomCrop,
     RandomHorizontalFlip,
     RandomResizedCrop,
     functional,
 )
+from muybridge.processing.changes import Box, ResizedCrop
 
+SMALL = Manner(size=(16, 16))
 TRANSFORMS = {
     "resized_crop": RandomResizedCrop(16),
     "crop": RandomCrop(16),
@@ -59,6 +62,47 @@ def test_clips_of_a_batch_are_drawn_for_one_by_one(transform):
 def test_a_single_frame_is_refused(transform):
     with pytest.raises(ValueError, match=r"\(3, 8, 8\); it must be \(T, C, H, W\)"):
         transform(torch.zeros(3, 8, 8))
+
+
+def test_what_was_drawn_can_be_applied_again(transform):
+    change = transform.draw(generator(3), (24, 32))
+    expected = transform(still_clip(), generator(3), SMALL)
+    assert torch.equal(change.apply(still_clip(), SMALL), expected)
+    assert torch.equal(change.apply(still_clip(), SMALL), expected)
+
+
+def test_a_resized_crop_is_a_crop_resized():
+    frames = still_clip(2, 40, 50)
+    change = ResizedCrop(Box(3, 7, 20, 30), (40, 50), (16, 16))
+    for antialias in (True, False):
+        expected = functional.resize(frames[..., 3:23, 7:37], (16, 16), "bicubic", antialias=antialias)
+        manner = Manner(interpolation="bicubic", antialias=antialias)
+        assert torch.equal(change.apply(frames, manner), expected)
+
+
+def test_a_rectangle_is_the_same_part_of_larger_and_smaller_frames():
+    box = Box(10, 20, 30, 40)
+    assert box.rescale((100, 100), (100, 100)) == box
+    assert box.rescale((100, 100), (200, 50)) == (20, 10, 60, 20)
+    for size in [(1, 1), (7, 3), (333, 1000)]:
+        top, left, height, width = Box(99, 99, 1, 1).rescale((100, 100), size)
+        assert 0 <= top < top + height <= size[0]
+        assert 0 <= left < left + width <= size[1]
+
+
+def test_crops_of_a_fixed_size_lie_at_every_place_equally_often():
+    clip = torch.arange(5.0).view(1, 1, 1, 5).expand(1, 1, 3, 5)
+    source = generator()
+    lefts = [RandomCrop((3, 3))(clip, source)[0, 0, 0, 0].int().item() for _ in range(900)]
+    assert all(250 < lefts.count(left) < 350 for left in (0, 1, 2))
+
+
+def test_a_change_without_a_size_takes_that_of_the_input_and_else_says_what_is_missing():
+    assert RandomCrop()(still_clip(), generator(), SMALL).shape == (4, 3, 16, 16)
+    assert RandomResizedCrop()(still_clip(), generator(), SMALL).shape == (4, 3, 16, 16)
+    assert RandomCrop(9)(still_clip(), generator(), SMALL).shape == (4, 3, 9, 9)
+    with pytest.raises(ValueError, match="the change names no size"):
+        RandomCrop()(still_clip())
 
 
 def test_resized_crops_have_the_area_and_shape_they_are_drawn_for():

@@ -276,8 +276,14 @@ def test_what_is_drawn_depends_on_the_generator_alone(clip: Path) -> None:
 
 
 def test_every_draw_of_a_view_is_another_one(clip: Path) -> None:
-    views = make(clip, View(is_random=True, changes=make_training_changes(), count=4))["pixel_values_videos"]
-    assert len({view.numpy().tobytes() for view in views}) == 4
+    for view in (
+        View(is_random=True, changes=make_training_changes(), count=4),
+        View(is_random=True, fields={"sampling": "dense"}, count=4),
+        View(changes=[RandomResizedCrop()], count=4),
+        View(changes=[RandomResizedCrop()], fields={"num_clips": 4, "sampling": "dense", "num_frames": 1, "fps": None}),
+    ):
+        views = make(clip, view)["pixel_values_videos"]
+        assert len({view.numpy().tobytes() for view in views}) == 4
 
 
 @pytest.mark.parametrize("fields", [{"resize_while_decoding": False}, {"antialias": False}, {"resample": 3}, {}])
@@ -315,6 +321,12 @@ def test_what_is_random_takes_one_clip_and_one_crop_whatever_the_processors_own_
         assert make(clip, view, processor)["pixel_values_videos"].ndim == 4
     drawn = View(is_random=True, fields={"num_clips": 2}, count=3)
     assert make(clip, drawn, processor)["pixel_values_videos"].shape == (6, 4, 3, 16, 16)
+
+
+def test_clips_that_show_the_same_frames_are_changed_each_for_itself(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "still.mp4", FRAMES[:1].repeat(20, 1, 1, 1))
+    views = make(path, View(changes=[RandomCrop(8)], fields={"num_clips": 4}))["pixel_values_videos"]
+    assert len({view.numpy().tobytes() for view in views}) > 1
 
 
 # Masks.
