@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import psutil
 import pytest
+import torch
 
 import memory
 from clips import decode_from_start, moving_square, write_clip
 from muybridge.data import DataError, VideoRecord, VideoRecords, check_labels, require_targets
 from muybridge.data.targets import Caption, Label, Labels
-from muybridge.video import SegmentReader, VideoError
+from muybridge.video import VideoError
 
 
 def many(count: int) -> VideoRecords:

@@ -124,7 +124,9 @@ def test_several_labels_a_video_are_judged_as_scikit_learn_judges_them(random, s
 def test_probabilities_of_labels_by_themselves_are_exact_for_logits_of_any_size():
     logits = np.array([[-800.0, -40.0, 0.0, 40.0, 800.0]])
     np.testing.assert_allclose(metrics.sigmoid(logits), [[0, np.exp(-40), 0.5, 1, 1]], atol=1e-17)
-    assert metrics.binary_negative_log_likelihood(logits, np.array([[False, False, True, True, True]])) == pytest.approx(np.log(2) / 5)
+    assert metrics.binary_negative_log_likelihood(
+        logits, np.array([[False, False, True, True, True]])
+    ) == pytest.approx(np.log(2) / 5)
     assert metrics.binary_negative_log_likelihood(logits, np.array([[True, False, True, True, True]])) == pytest.approx(
         (800 + np.log(2)) / 5
     )
@@ -133,7 +135,9 @@ def test_probabilities_of_labels_by_themselves_are_exact_for_logits_of_any_size(
 def test_a_video_without_an_answer_has_no_part_in_the_log_loss_and_is_last_in_every_ranking():
     logits = np.array([[2.0, -1.0], [np.nan, np.nan]])
     targets = np.array([[True, False], [True, True]])
-    assert metrics.binary_negative_log_likelihood(logits, targets) == pytest.approx(metrics.binary_negative_log_likelihood(logits[:1], targets[:1]))
+    assert metrics.binary_negative_log_likelihood(logits, targets) == pytest.approx(
+        metrics.binary_negative_log_likelihood(logits[:1], targets[:1])
+    )
     assert metrics.micro_average_precision(logits, targets) == pytest.approx((1 + 3 / 4 + 3 / 4) / 3)
     assert np.isnan(metrics.binary_negative_log_likelihood(logits[1:], targets[1:]))
 

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 from huggingface_hub.utils import disable_progress_bars
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from transformers import AutoModelForVideoClassification
@@ -29,7 +28,8 @@ from muybridge.cli.models_by_name import open_model
 from muybridge.pipelines import VideoClassificationPipeline
 from muybridge.processing import VideoProcessor
 from muybridge.video import VideoReader
-from muybridge.video.conversion import Size, resized_size
+from muybridge.video.geometry import Size, resized_size
+from muybridge.video.readers import Indices
 
 MAX_FRAMES = 16
 SHORT_SIDE = 96
@@ -50,9 +50,10 @@ class WatchedReader(VideoReader):
 
     seen: Tensor
 
-    def frames_at(self, indices: Sequence[int] | NDArray[Any] | Tensor, size: Size | None = None) -> Tensor:
-        self.seen = super().frames_at(indices, size)
-        return self.seen
+    def frames_at_sizes(self, indices_by_size: Mapping[Size | None, Indices]) -> dict[Size | None, Tensor]:
+        frames = super().frames_at_sizes(indices_by_size)
+        (self.seen,) = frames.values()
+        return frames
 
 
 def serve(num_models: int, *, fast: bool) -> None:

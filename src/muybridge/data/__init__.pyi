@@ -1,9 +1,9 @@
 # The public names; __init__.py imports each when it is used.
 from .check import DataReport as DataReport, Finding as Finding, check_videos as check_videos
-from .clips import EvaluationClips as EvaluationClips, TrainingClips as TrainingClips
 from .encoding import Encoding as Encoding
 from .errors import DataError as DataError
 from .formats import FORMATS as FORMATS
+from .items import ClipDataset as ClipDataset, collate_items as collate_items
 from .labels import read_labels as read_labels
 from .loading import load_videos as load_videos, name_data as name_data
 from .records import VideoRecord as VideoRecord, VideoRecords as VideoRecords
@@ -17,7 +17,7 @@ from .sprites import (
     sprite as sprite,
     write_sprites as write_sprites,
 )
-from .streams import StreamedClips as StreamedClips, VideoStream as VideoStream, stream_videos as stream_videos
+from .streams import StreamDataset as StreamDataset, VideoStream as VideoStream, stream_videos as stream_videos
 from .targets import (
     NO_LABEL as NO_LABEL,
     TARGETS as TARGETS,

@@ -4,7 +4,8 @@ An item is {"views": {view: {input: Tensor}}, "targets": {name: …}, "index": i
 axis in front. `index` is the record's place among the records.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset, default_collate
 
 from muybridge.data.errors import DataError
-from muybridge.data.records import VideoRecord, VideoRecords, readable
+from muybridge.data.records import VideoRecord, VideoRecords
 from muybridge.data.skipping import SkipLog
+from muybridge.data.sources import make_readable
 from muybridge.processing import ClipMaker
 from muybridge.randomness import make_generator
-from muybridge.video import ErrorPolicy
+from muybridge.video import ErrorPolicy, Reader
 
 MAX_UNREADABLE_IN_A_ROW = 50  # beyond, the data is not where it is thought to be, and training must not go on
 
@@ -95,12 +97,19 @@ class ClipDataset(Dataset[Item]):
         return views
 
 
-def make_views(record: VideoRecord, stores: Any, clip_maker: ClipMaker, generator: Generator) -> Views:
-    """The views of a record, whose file is opened for it."""
-    source = readable(record.source, stores)
-    span = {"start_seconds": record.start_seconds, "end_seconds": record.end_seconds}
-    with clip_maker.open(source, **span) as readers:
+def make_views(record: VideoRecord, stores: Any, clip_maker: ClipMaker, generator: Generator | None = None) -> Views:
+    """The views of a record, whose files are opened for it."""
+    with open_readers(record, stores, clip_maker) as readers:
         return clip_maker.make(readers, generator)
+
+
+@contextmanager
+def open_readers(record: VideoRecord, stores: Any, clip_maker: ClipMaker) -> Iterator[dict[str, Reader]]:
+    """The readers that a clip-maker takes, of the record's one source or of its several."""
+    sources = {name: make_readable(source, stores) for name, source in record.sources.items()}
+    source = sources if len(sources) > 1 else next(iter(sources.values()))
+    with clip_maker.open(source, start_seconds=record.start_seconds, end_seconds=record.end_seconds) as readers:
+        yield readers
 
 
 def collate_items(items: Sequence[Item]) -> dict[str, Any]:

@@ -254,8 +254,7 @@ def find_source(record: VideoRecord, name: str | None) -> Source:
 
 def open_clip(record: VideoRecord, stores: Mapping[str, Any], source: str | None = None) -> "VideoReader":
     """A reader of the clip, of its segment alone where it has one."""
-    from muybridge.data.segments import SegmentReader
-    from muybridge.video import VideoReader
+    from muybridge.video import SegmentReader, VideoReader
 
     readable = make_readable(find_source(record, source), stores)
     if record.is_segment:
