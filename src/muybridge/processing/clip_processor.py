@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -96,10 +97,9 @@ class ClipProcessor(CheckedProcessor, VideoProcessorMixin):
     ) -> Tensor:
         """The values (V, T, ...) of all views."""
         num_views = len(clips) * (settings.num_crops if self.has_pictures and changes is None else 1)
-        values: Tensor | None = None
-        for index, shown in enumerate(self.show_clips(frames, clips, settings, changes)):
-            if values is None:
-                values = torch.empty((num_views, *shown.shape), dtype=torch.float32, device=shown.device)
-            self.write_values(shown, settings, values[index])
-        assert values is not None  # there is at least one clip
+        views = self.show_clips(frames, clips, settings, changes)
+        first = next(views)
+        values = torch.empty((num_views, *first.shape), dtype=torch.float32, device=first.device)
+        for shown, out in zip(chain([first], views), values, strict=True):
+            self.write_values(shown, settings, out)
         return values

@@ -70,6 +70,7 @@ class Lead:
 
 def find_edges(reader: Reader, settings: SimpleNamespace) -> NDArray[np.float64]:
     """When the reader's frames come on display; frames of no known rate have the one that is asked for."""
+    total = len(reader)  # what makes the reader's metadata exact
     if reader.metadata.fps is None and settings.fps:
-        return np.arange(len(reader) + 1) / settings.fps
+        return np.arange(total + 1) / settings.fps
     return reader.edges_seconds
