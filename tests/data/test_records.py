@@ -84,6 +84,12 @@ def test_a_record_says_its_one_source_and_label_in_short():
         VideoRecord("a.mp4", "x", targets={"label": Label("y")})
 
 
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("records") / "clip.mp4"
+    return write_clip(path, moving_square(num_frames=30, height=32, width=48), fps=10)
+
+
 def test_sources_are_opened_by_name_and_in_step(clip, tmp_path):
     second = write_clip(tmp_path / "second.mp4", moving_square(num_frames=30, height=32, width=48, seed=1), fps=10)
     sources = {"video": str(clip), "infrared": str(second)}
