@@ -64,6 +64,12 @@ def test_lines_of_json_and_tabs_say_the_same_as_commas(tmp_path):
     assert list(lines) == list(tabs)
 
 
+def test_a_path_is_the_same_in_every_spelling(tmp_path):
+    touch(tmp_path, "more/a.mp4")
+    table = write(tmp_path / "x.csv", "path", "more/a.mp4", "./more/a.mp4", "more//a.mp4", str(tmp_path / "more/a.mp4"))
+    assert {record.source for record in load_videos(table)} == {str(tmp_path / "more" / "a.mp4")}
+
+
 def test_labels_that_are_numbers_are_ordered_as_numbers(tmp_path):
     touch(tmp_path, *(f"{number}.mp4" for number in (2, 10, 9)))
     table = write(tmp_path / "x.csv", "path,label", "2.mp4,2", "10.mp4,10", "9.mp4,9")

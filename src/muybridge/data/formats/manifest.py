@@ -13,7 +13,8 @@ Other columns go to `extra`.
 
 import csv
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def read(request: Request) -> Catalogue:
     if table is None:
         raise DataError(f"{request.place} is no manifest; it must be a .csv, .tsv or .jsonl file, or a folder with one")
     resolver = PathResolver(request.videos or table.parent)
-    entries = [read_row(row, origin, resolver) for origin, row in read_rows(table)]
+    known = frozenset({*OWN_COLUMNS, *get_target_columns()})
+    entries = [read_row(row, origin, resolver, known) for origin, row in read_rows(table)]
     if not entries:
         raise DataError(f"{table} lists no clips")
     return Catalogue(entries)
@@ -87,7 +89,8 @@ def require_path_column(columns: Any, origin: str) -> None:
         raise DataError(f"{origin}: there is no column 'path'; the columns are {', '.join(columns) or 'none'}")
 
 
-def read_row(cells: Cells, origin: str, resolver: "PathResolver") -> Entry:
+def read_row(cells: Cells, origin: str, resolver: "PathResolver", known: Set[str]) -> Entry:
+    """The record of a row; the columns that are not `known` go to its `extra`."""
     path = next((cells[name] for name in PATH_COLUMNS if cells.get(name)), None)
     if path is None:
         raise DataError(f"{origin}: the path is empty")
@@ -99,7 +102,7 @@ def read_row(cells: Cells, origin: str, resolver: "PathResolver") -> Entry:
             end_seconds=parse_number(cells.get("end_seconds"), "end_seconds"),
             split=parse_text(cells.get("split")),
             group=parse_text(cells.get("group")),
-            extra=find_extra(cells),
+            extra=find_extra(cells, known),
         )
     except ValueError as error:
         raise DataError(f"{origin}: {error}") from error
@@ -112,33 +115,35 @@ def read_further_sources(cells: Cells, resolver: "PathResolver") -> dict[str, st
     return {name: resolver.resolve(path) for name, path in paths.items() if path}
 
 
-def find_extra(cells: Cells) -> dict[str, Any]:
-    """The columns that say nothing of the source or of a target."""
-    known = {*OWN_COLUMNS, *get_target_columns()}
+def find_extra(cells: Cells, known: Set[str]) -> dict[str, Any]:
+    """The columns that say nothing of a source or of a target."""
     return {name: value for name, value in cells.items() if name not in known and not name.startswith(SOURCE_PREFIX)}
 
 
 class PathResolver:
-    """Paths of a table as paths from here, each of which exists; addresses stay as they are."""
+    """Makes the paths of a table, each of which must exist, paths from here; addresses stay as they are."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._names: dict[Path, frozenset[str]] = {}
+        self.folder = str(folder)
+        self._names: dict[str, frozenset[str]] = {}
 
     def resolve(self, path: Any) -> str:
         path = str(path)
         if "://" in path:
             return path
-        full = self.folder / path
-        if full.name not in self._list_names(full.parent):
+        if "./" in path or "//" in path:  # one file has one name, also where a table spells it in two ways
+            path = str(Path(path))
+        full = os.path.join(self.folder, path)  # noqa: PTH118 - an object a row would take most of the time
+        folder, name = os.path.split(full)
+        if name not in self._list_names(folder):
             raise DataError(f"there is no file {full}; paths are relative to {self.folder}")
-        return str(full)
+        return full
 
-    def _list_names(self, folder: Path) -> frozenset[str]:
+    def _list_names(self, folder: str) -> frozenset[str]:
         """The names in a folder; asking once a folder, not once a file, matters on network file systems."""
         if folder not in self._names:
-            is_there = folder.is_dir()
-            self._names[folder] = frozenset(path.name for path in folder.iterdir()) if is_there else frozenset()
+            path = Path(folder)
+            self._names[folder] = frozenset(each.name for each in path.iterdir()) if path.is_dir() else frozenset()
         return self._names[folder]
 
 

@@ -49,7 +49,7 @@ class Box(NamedTuple):
 
 
 @register_target
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Boxes(Target):
     """All boxes of a clip; none at all says that nothing is there.
 

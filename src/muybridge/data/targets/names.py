@@ -13,7 +13,7 @@ from muybridge.data.targets.registry import register_target
 SEPARATOR = "|"  # between the labels of a set, where a cell holds them as text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NameTarget(Target):
     """One name out of several. In a batch: numbers (B,)."""
 
@@ -45,7 +45,7 @@ class NameTarget(Target):
 
 
 @register_target
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Label(NameTarget):
     kind = "label"
     columns = ("label",)
@@ -53,7 +53,7 @@ class Label(NameTarget):
 
 
 @register_target
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scene(NameTarget):
     kind = "scene"
     columns = ("scene",)
@@ -61,7 +61,7 @@ class Scene(NameTarget):
 
 
 @register_target
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Domain(NameTarget):
     kind = "domain"
     columns = ("domain",)
@@ -69,7 +69,7 @@ class Domain(NameTarget):
 
 
 @register_target
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Labels(Target):
     """Several labels, or none of them. In a batch: `multi_hot` (B, L) of 0 and 1, `mask` (B,)."""
 

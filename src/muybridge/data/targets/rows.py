@@ -11,8 +11,9 @@ from muybridge.data.targets.registry import TARGETS
 def read_targets(row: Row) -> dict[str, Target]:
     """All targets that a row tells, by kind. A ValueError says which kind is wrong."""
     targets: dict[str, Target] = {}
+    filled = {column for column, value in row.values.items() if value is not None}
     for kind, target_class in TARGETS.items():
-        if not any(row.get(column) is not None for column in target_class.columns):
+        if filled.isdisjoint(target_class.columns):
             continue
         try:
             target = target_class.read(row)

@@ -13,7 +13,7 @@ from muybridge.data.targets.registry import register_target
 
 
 @register_target
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Caption(Target):
     """What a clip shows, in one or several sentences that each tell it alone. In a batch: a list of tuples of texts."""
 
@@ -60,7 +60,7 @@ class QuestionAnswer(NamedTuple):
 
 
 @register_target
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Questions(Target):
     """Questions with their answers. In a batch of clips with up to N: `questions`, a list of tuples of texts; `answers`
     (B, N), the numbers of the answers; `mask` (B, N)."""
