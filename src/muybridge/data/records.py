@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import IO, TYPE_CHECKING, Any
@@ -225,15 +225,14 @@ class VideoRecords(Sequence[VideoRecord]):
         """
         return open_clip(record, self.stores, source)
 
-    @contextmanager
-    def open_all(self, record: VideoRecord, sources: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
+    def open_all(
+        self, record: VideoRecord, sources: Iterable[str] | None = None
+    ) -> AbstractContextManager[dict[str, Any]]:
         """Readers of the clip by name, in step with each other; all close together.
 
         sources: the names of those wanted; by default all that the record has.
         """
-        with ExitStack() as stack:
-            names = record.sources if sources is None else sources
-            yield {name: stack.enter_context(open_clip(record, self.stores, name)) for name in names}
+        return open_sources(record, self.stores, sources)
 
     def open_file(self, record: VideoRecord, source: str | None = None) -> IO[bytes]:
         """The file that the clip is in, as bytes."""
@@ -272,6 +271,16 @@ def open_clip(record: VideoRecord, stores: Mapping[str, Any], source: str | None
     if record.is_segment:
         return SegmentReader(readable, start_seconds=record.start_seconds or 0.0, end_seconds=record.end_seconds)
     return VideoReader(readable)
+
+
+@contextmanager
+def open_sources(
+    record: VideoRecord, stores: Mapping[str, Any], sources: Iterable[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Readers of the clip by name, of all its sources or of those that are named; all close together."""
+    names = record.sources if sources is None else sources
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(open_clip(record, stores, name)) for name in names}
 
 
 class _PackedRecords:
