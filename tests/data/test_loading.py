@@ -307,6 +307,52 @@ def test_a_data_set_with_embedded_videos_is_read_by_us(tmp_path, clip):
 
 
 @pytest.mark.usefixtures("_cache_here")
+def test_a_data_set_of_several_videos_a_row_has_them_as_sources_and_its_columns_as_targets(clip):
+    video = {"bytes": clip.read_bytes(), "path": "a.mp4"}
+    rows = {
+        "wrist": [video],
+        "video": [video],
+        "labels": [[1, 0]],
+        "scene": [2],
+        "caption": ["a square moves"],
+        "masks": [[[[0, 1]]]],
+    }
+    features = datasets.Features(
+        wrist=datasets.Video(decode=False),
+        video=datasets.Video(decode=False),
+        labels=datasets.Sequence(datasets.ClassLabel(names=["push", "lift"])),
+        scene=datasets.ClassLabel(names=["lab", "hall", "yard"]),
+        caption=datasets.Value("string"),
+        masks=datasets.Sequence(datasets.Sequence(datasets.Sequence(datasets.Value("uint8")))),
+    )
+    data = datasets.Dataset.from_dict(rows, features=features)
+    records = load_videos(data)
+    assert list(records[0].sources) == ["video", "wrist"]
+    assert records.names == {"labels": ("push", "lift"), "scene": ("lab", "hall", "yard")}
+    assert records.encode_targets(0, ["labels"])["labels"]["multi_hot"].tolist() == [1, 1]
+    assert records.encode_targets(0, ["scene"]) == {"scene": 2}
+    assert records[0].targets["caption"] == Caption(("a square moves",))
+    assert records[0].targets["masks"].load().tolist() == [[[0, 1]]]
+    with records.open_all(records[0]) as readers:
+        assert [len(reader) for reader in readers.values()] == [6, 6]
+    with pytest.raises(DataError, match="several columns of videos, wrist, front; rename the main one to 'video'"):
+        load_videos(data.rename_column("video", "front"))
+
+
+def test_of_the_kinds_that_are_not_asked_for_nothing_is_read(tmp_path):
+    """So a column of another form is no obstacle."""
+    touch(tmp_path, "a.mp4")
+    table = write(tmp_path / "x.csv", "path,label,boxes,scene", "a.mp4,x,left of the door,hall")
+    with pytest.raises(DataError, match=r"line 2: boxes: there is no file .*left of the door"):
+        load_videos(table)
+    (record,) = load_videos(table, targets=["label", "caption"])
+    assert record.targets == {"label": Label("x")}
+    assert record.extra == {"boxes": "left of the door", "scene": "hall"}
+    with pytest.raises(ValueError, match="'box' is not known; known are masks, depth"):
+        load_videos(table, targets=["box"])
+
+
+@pytest.mark.usefixtures("_cache_here")
 def test_videofolder_gives_its_splits_and_paths(tmp_path, clip):
     for name in ("train/x", "train/y", "test/x"):
         (tmp_path / name).mkdir(parents=True)

@@ -11,6 +11,7 @@ from typing import Any
 from muybridge.data.errors import DataError
 from muybridge.data.formats import Catalogue, Entry, Request, recognise
 from muybridge.data.records import VideoRecords
+from muybridge.data.targets import get_target
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ def load_videos(
     labels: Sequence[str] | None = None,
     videos: str | Path | None = None,
     fold: int = 1,
+    targets: Sequence[str] | None = None,
 ) -> VideoRecords:
     """The clips of a data set, or of one split of it.
 
@@ -33,10 +35,13 @@ def load_videos(
         the whole data set, whichever split is taken. Where clips have sets of labels, it is the order of these.
     videos: where the clips lie, for formats that keep lists and clips apart.
     fold: which of the official divisions into training and test, of UCF101 and HMDB51.
+    targets: which kinds of targets are read, see `TARGETS`; by default all that the data set tells. Columns of other
+        kinds go to `extra`.
 
     Clips need no labels: what cannot do without them says so, by `check_labels` and `require_targets`.
     """
-    catalogue = read_catalogue(source, Request(str(source), Path(videos) if videos else None, fold))
+    kinds = None if targets is None else tuple(get_target(kind).kind for kind in targets)  # refuses unknown ones
+    catalogue = read_catalogue(source, Request(str(source), Path(videos) if videos else None, fold, kinds))
     if labels is None:
         refuse_labels_alike(catalogue.entries)
     else:
@@ -61,11 +66,11 @@ def name_data(place: str) -> str:
 def read_catalogue(source: Any, request: Request) -> Catalogue:
     if isinstance(source, str | Path):
         form, place = recognise(str(source))
-        return form.read(Request(place, request.videos, request.fold))
+        return form.read(replace(request, place=place))
     if isinstance(source, Mapping) or hasattr(source, "features"):
         from muybridge.data.formats.datasets_library import read_loaded
 
-        return read_loaded(source)
+        return read_loaded(source, request.targets)
     raise TypeError(f"a data set is a path, or a Dataset of the library datasets, not {type(source).__name__}")
 
 

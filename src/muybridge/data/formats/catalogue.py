@@ -19,11 +19,12 @@ VIDEO_SUFFIXES = frozenset(
 @dataclass(frozen=True)
 class Request:
     """Which data set to read. `videos` is where the clips lie, if not beside the lists; `fold` which of several
-    official divisions into training and test to take."""
+    official divisions into training and test to take; `targets` the kinds of targets to read, None for all."""
 
     place: str
     videos: Path | None = None
     fold: int = 1
+    targets: tuple[str, ...] | None = None
 
     @property
     def path(self) -> Path:

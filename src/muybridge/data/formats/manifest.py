@@ -14,7 +14,7 @@ Other columns go to `extra`.
 import csv
 import json
 import os
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,8 @@ def read(request: Request) -> Catalogue:
     table = find_table(request.path)
     if table is None:
         raise DataError(f"{request.place} is no manifest; it must be a .csv, .tsv or .jsonl file, or a folder with one")
-    resolver = PathResolver(request.videos or table.parent)
-    known = frozenset({*OWN_COLUMNS, *get_target_columns()})
-    entries = [read_row(row, origin, resolver, known) for origin, row in read_rows(table)]
+    reader = RowReader(PathResolver(request.videos or table.parent), request.targets)
+    entries = [reader.read(row, origin) for origin, row in read_rows(table)]
     if not entries:
         raise DataError(f"{table} lists no clips")
     return Catalogue(entries)
@@ -89,35 +88,40 @@ def require_path_column(columns: Any, origin: str) -> None:
         raise DataError(f"{origin}: there is no column 'path'; the columns are {', '.join(columns) or 'none'}")
 
 
-def read_row(cells: Cells, origin: str, resolver: "PathResolver", known: Set[str]) -> Entry:
-    """The record of a row; the columns that are not `known` go to its `extra`."""
-    path = next((cells[name] for name in PATH_COLUMNS if cells.get(name)), None)
-    if path is None:
-        raise DataError(f"{origin}: the path is empty")
-    try:
-        record = VideoRecord(
-            sources={MAIN_SOURCE: resolver.resolve(path), **read_further_sources(cells, resolver)},
-            targets=read_targets(Row(cells, resolver.resolve)),
-            start_seconds=parse_number(cells.get("start_seconds"), "start_seconds"),
-            end_seconds=parse_number(cells.get("end_seconds"), "end_seconds"),
-            split=parse_text(cells.get("split")),
-            group=parse_text(cells.get("group")),
-            extra=find_extra(cells, known),
-        )
-    except ValueError as error:
-        raise DataError(f"{origin}: {error}") from error
-    return Entry(record, origin)
+class RowReader:
+    """Makes records of the rows of a table, with the targets of some kinds or, for None, of all."""
 
+    def __init__(self, resolver: "PathResolver", kinds: Collection[str] | None) -> None:
+        self.resolver = resolver
+        self.kinds = kinds
+        self.known = {*OWN_COLUMNS, *get_target_columns(kinds)}
 
-def read_further_sources(cells: Cells, resolver: "PathResolver") -> dict[str, str]:
-    """The sources beside the video, by name."""
-    paths = {name.removeprefix(SOURCE_PREFIX): path for name, path in cells.items() if name.startswith(SOURCE_PREFIX)}
-    return {name: resolver.resolve(path) for name, path in paths.items() if path}
+    def read(self, cells: Cells, origin: str) -> Entry:
+        """The record of a row; the columns that say nothing of a source or a target go to its `extra`."""
+        path = next((cells[name] for name in PATH_COLUMNS if cells.get(name)), None)
+        if path is None:
+            raise DataError(f"{origin}: the path is empty")
+        try:
+            record = VideoRecord(
+                sources={MAIN_SOURCE: self.resolver.resolve(path), **self.read_further_sources(cells)},
+                targets=read_targets(Row(cells, self.resolver.resolve), self.kinds),
+                start_seconds=parse_number(cells.get("start_seconds"), "start_seconds"),
+                end_seconds=parse_number(cells.get("end_seconds"), "end_seconds"),
+                split=parse_text(cells.get("split")),
+                group=parse_text(cells.get("group")),
+                extra={name: value for name, value in cells.items() if not self.is_known(name)},
+            )
+        except ValueError as error:
+            raise DataError(f"{origin}: {error}") from error
+        return Entry(record, origin)
 
+    def read_further_sources(self, cells: Cells) -> dict[str, str]:
+        """The sources beside the video, by name."""
+        paths = {name: path for name, path in cells.items() if name.startswith(SOURCE_PREFIX) and path}
+        return {name.removeprefix(SOURCE_PREFIX): self.resolver.resolve(path) for name, path in paths.items()}
 
-def find_extra(cells: Cells, known: Set[str]) -> dict[str, Any]:
-    """The columns that say nothing of a source or of a target."""
-    return {name: value for name, value in cells.items() if name not in known and not name.startswith(SOURCE_PREFIX)}
+    def is_known(self, column: str) -> bool:
+        return column in self.known or column.startswith(SOURCE_PREFIX)
 
 
 class PathResolver:

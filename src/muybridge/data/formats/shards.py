@@ -6,7 +6,7 @@ like a folder, and shuffling and exact resumption work on them.
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from muybridge.data.sources import TarMember
 from muybridge.data.targets import read_targets
 from muybridge.data.targets.base import Row
 from muybridge.data.targets.rows import get_target_columns
+
+Kinds = Collection[str] | None  # of targets that are read; None for all
 
 INDEX_NAME = "index.json"  # written last: its presence says that packing has finished
 PLAN_NAME = "plan.json"  # written first
@@ -32,13 +34,13 @@ def recognises(path: Path) -> bool:
 def read(request: Request) -> Catalogue:
     folder = request.path
     if (folder / INDEX_NAME).is_file():
-        return read_packed(folder)
+        return read_packed(folder, request.targets)
     if (folder / PLAN_NAME).is_file():
         raise DataError(f"{folder} holds shards that are not all written; run the same `muybridge pack` again")
-    return read_foreign(folder)
+    return read_foreign(folder, request.targets)
 
 
-def read_packed(folder: Path) -> Catalogue:
+def read_packed(folder: Path, kinds: Kinds) -> Catalogue:
     """Shards with an index, in the order that the clips had before they were packed."""
     index = json.loads((folder / INDEX_NAME).read_text(encoding="utf-8"))
     numbered: list[tuple[int, Entry]] = []
@@ -46,11 +48,12 @@ def read_packed(folder: Path) -> Catalogue:
         for origin, line in read_lines(folder / f"{shard}.jsonl"):
             row = json.loads(line)
             if "skipped" not in row:
-                numbered.append((row["position"], Entry(read_packed_row(row, folder / f"{shard}.tar"), origin)))
+                record = read_packed_row(row, folder / f"{shard}.tar", kinds)
+                numbered.append((row["position"], Entry(record, origin)))
     return Catalogue([entry for _, entry in sorted(numbered, key=lambda pair: pair[0])], index["names"])
 
 
-def read_packed_row(row: dict[str, Any], shard: Path) -> VideoRecord:
+def read_packed_row(row: dict[str, Any], shard: Path, kinds: Kinds) -> VideoRecord:
     """The record that `muybridge pack` noted for a clip."""
 
     def find_member(place: Any) -> TarMember:
@@ -58,21 +61,21 @@ def read_packed_row(row: dict[str, Any], shard: Path) -> VideoRecord:
 
     return VideoRecord(
         sources={name: find_member(place) for name, place in row["sources"].items()},
-        targets=read_targets(Row(row["targets"], find_member)),
+        targets=read_targets(Row(row["targets"], find_member), kinds),
         **{name: row[name] for name in FIELDS},
     )
 
 
-def read_foreign(folder: Path) -> Catalogue:
+def read_foreign(folder: Path, kinds: Kinds) -> Catalogue:
     """Shards of others: what is known of a clip is in its `.json`, its label perhaps in its `.cls` or `.txt`."""
-    return Catalogue([entry for shard in sorted(folder.glob("*.tar")) for entry in read_shard(shard)])
+    return Catalogue([entry for shard in sorted(folder.glob("*.tar")) for entry in read_shard(shard, kinds)])
 
 
-def read_shard(shard: Path) -> Iterator[Entry]:
+def read_shard(shard: Path, kinds: Kinds) -> Iterator[Entry]:
     try:
         with tarfile.open(shard, "r:") as archive:
             for key, members in group_samples(archive):
-                yield read_sample(shard, key, members, archive)
+                yield read_sample(shard, key, members, archive, kinds)
     except tarfile.TarError as error:
         raise DataError(f"{shard} is no uncompressed tar file: {error}") from error
 
@@ -95,14 +98,16 @@ def group_samples(archive: tarfile.TarFile) -> Iterator[tuple[str, dict[str, tar
         yield key, members
 
 
-def read_sample(shard: Path, key: str, members: dict[str, tarfile.TarInfo], archive: tarfile.TarFile) -> Entry:
+def read_sample(
+    shard: Path, key: str, members: dict[str, tarfile.TarInfo], archive: tarfile.TarFile, kinds: Kinds
+) -> Entry:
     origin = f"{shard}, sample {key.lstrip('/')}"
     try:
         facts = read_facts(members, archive)
-        known = {*FIELDS, *get_target_columns()}
+        known = {*FIELDS, *get_target_columns(kinds)}
         record = VideoRecord(
             sources=find_sources(shard, members),
-            targets=read_targets(Row(facts, refuse_file)),
+            targets=read_targets(Row(facts, refuse_file), kinds),
             **{name: facts[name] for name in FIELDS if name in facts and name != "extra"},
             extra={name: value for name, value in facts.items() if name not in known},
         )

@@ -24,7 +24,10 @@ Values = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class ArrayTarget(Target):
-    """An array, or the place of a NumPy file with it: .npy, or .npz that holds it under the name of the kind."""
+    """An array, or the place of a NumPy file with it: .npy, or .npz that holds it under the name of the kind.
+
+    A row holds the name of the file, or the array itself as nested lists.
+    """
 
     dtype: ClassVar[type]
     dtype_kinds: ClassVar[str]  # NumPy's letters for what a file may hold
@@ -62,6 +65,8 @@ class ArrayTarget(Target):
     @classmethod
     def read(cls, row: Row) -> Self | None:
         value = row.get(cls.kind)
+        if isinstance(value, list):
+            return cls(np.asarray(value))
         return None if value is None else cls(row.find_file(value))
 
     def to_row(self) -> dict[str, Any]:
