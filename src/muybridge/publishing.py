@@ -1,16 +1,19 @@
-"""A checkpoint folder goes to the Hub, or to a hub of one's own: to whatever `HF_ENDPOINT` says."""
+"""A checkpoint folder goes to the Hub, or to a hub of one's own: to whatever `HF_ENDPOINT` says.
+
+What takes time is imported within the functions: the command asks for `REQUIREMENTS` before it publishes anything.
+"""
 
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from huggingface_hub import HfApi
-from huggingface_hub.utils import validate_repo_id
-from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, PretrainedConfig
-
-from muybridge.cards import NO_RESULTS, Card, usage
 from muybridge.files import replace_text
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+    from muybridge.cards import Card
 
 INDEX_FILES = ("config.json", "README.md")
 PROCESSOR_FILES = ("video_preprocessor_config.json", "preprocessor_config.json")  # one of them: videos, or images
@@ -33,6 +36,11 @@ def publish(
     A folder that lacks its licence, the names of its labels or results is refused, unless `without` names what is
     missing on purpose. The card comes to show the name under which the model is now loaded.
     """
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import validate_repo_id
+
+    from muybridge.cards import usage
+
     folder = Path(folder)
     unknown = sorted(set(without) - set(REQUIREMENTS))
     if unknown:
@@ -51,8 +59,12 @@ def publish(
     return str(commit.commit_url)
 
 
-def check_folder(folder: Path, without: Collection[str] = ()) -> Card:
+def check_folder(folder: Path, without: Collection[str] = ()) -> "Card":
     """The card of a checkpoint that is whole; what it lacks is all named at once."""
+    from transformers import AutoConfig
+
+    from muybridge.cards import Card
+
     missing = [name for name in INDEX_FILES if not (folder / name).is_file()]
     if not any((folder / name).is_file() for name in PROCESSOR_FILES):
         missing.append(" or ".join(PROCESSOR_FILES))
@@ -75,6 +87,8 @@ def check_folder(folder: Path, without: Collection[str] = ()) -> Card:
 
 
 def check_weights(path: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="pt") as file:
             file.keys()
@@ -82,24 +96,26 @@ def check_weights(path: Path) -> None:
         raise PublishingError(f"{path} cannot be read: {error}; save the model again") from error
 
 
-def find_licence_problem(card: Card, _: PretrainedConfig) -> str | None:
+def find_licence_problem(card: "Card", _: "PretrainedConfig") -> str | None:
     if str(card.data.license).lower() in ("", "none", "unknown"):
         return "the card states none; write one after `license:` in README.md, or train with --licence"
     return None
 
 
-def find_label_problem(_: Card, config: PretrainedConfig) -> str | None:
+def find_label_problem(_: "Card", config: "PretrainedConfig") -> str | None:
     unnamed = [label for label in config.id2label.values() if re.fullmatch(r"LABEL_\d+", label)]
     return f"{len(unnamed)} of {len(config.id2label)} are numbers, such as {unnamed[0]}; name them" if unnamed else None
 
 
-def find_result_problem(card: Card, _: PretrainedConfig) -> str | None:
+def find_result_problem(card: "Card", _: "PretrainedConfig") -> str | None:
+    from muybridge.cards import NO_RESULTS
+
     if card.numbers and card.sections.get("Results", NO_RESULTS) != NO_RESULTS:
         return None
     return "the card has none; `muybridge evaluate DATA --model … --card` measures some"
 
 
-REQUIREMENTS: dict[str, Callable[[Card, PretrainedConfig], str | None]] = {
+REQUIREMENTS: dict[str, "Callable[[Card, PretrainedConfig], str | None]"] = {
     "licence": find_licence_problem,
     "labels": find_label_problem,
     "results": find_result_problem,
