@@ -70,6 +70,15 @@ def loading_rows(results: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def startup_rows(results: Mapping[str, Any]) -> list[Row]:
+    seconds, over = results["seconds"], results["loading_over_what_is_beneath"]
+    *commands, beneath, loaded = seconds
+    return [
+        *({"started": name, "seconds": f"{seconds[name]:.2f}"} for name in (*commands, beneath)),
+        {"started": loaded, "seconds": f"{seconds[loaded]:.2f}, {over:+.0%}"},
+    ]
+
+
 def seconds_of(results: Mapping[str, Any], name: str) -> str:
     seconds = results["seconds_to_first_batch"].get(name)
     return "–" if seconds is None else f"{seconds:.1f}"
@@ -184,6 +193,7 @@ MEASURED: dict[str, tuple[str, Callable[[Mapping[str, Any]], list[Row]]]] = {
     "end_to_end": ("benchmarks/results/end_to_end.json", end_to_end_rows),
     "loading": ("benchmarks/results/loading.json", loading_rows),
     "training": ("benchmarks/results/training.json", training_rows),
+    "startup": ("benchmarks/results/startup.json", startup_rows),
     "hub": ("benchmarks/results/hub.json", hub_rows),
     "real_video": ("examples/results/real_video.json", real_video_rows),
     "compare_classics": ("examples/results/compare_classics.json", compare_classics_rows),
