@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -53,6 +54,28 @@ def test_evaluate_takes_the_split_that_is_named(checkpoints, video_folder, tmp_p
     assert json.loads(capsys.readouterr().out)["num_videos"] == 3
     assert main([*words, "--split", "dev"]) == 2
     assert "no split 'dev'; it has train, val, test" in capsys.readouterr().err
+
+
+def test_sets_of_labels_of_a_manifest_are_judged_and_fused(checkpoints, video_folder, tmp_path, capsys):
+    models = []
+    for number, checkpoint in enumerate(checkpoints):
+        models.append(str(shutil.copytree(checkpoint, tmp_path / f"model-{number}")))
+        config = json.loads((checkpoint / "config.json").read_text())
+        changed = {**config, "problem_type": "multi_label_classification"}
+        (tmp_path / f"model-{number}" / "config.json").write_text(json.dumps(changed))
+    rows = [f"{video_folder}/{label}/{index}.mp4,{label}|{'up' if index else 'left'}" for label in ("left", "right")
+            for index in (0, 1)]  # fmt: skip
+    manifest = tmp_path / "videos.csv"
+    manifest.write_text("\n".join(["path,labels", *rows]).replace("left|left", "left") + "\n")
+    assert main(["evaluate", str(manifest), "--model", *models, "--output", str(tmp_path / "results")]) == 0
+    printed = capsys.readouterr().out
+    assert "mAP" in printed
+    assert "Hit@" not in printed
+    files = [str(tmp_path / "results" / name) for name in "12"]
+    facts = json.loads((tmp_path / "results" / "1" / "results.json").read_text())
+    assert {row["label"]: row["num_videos"] for row in facts["classes"]} == {"left": 3, "right": 2, "up": 2}
+    assert main(["fuse", *files, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metrics"].keys() == facts["metrics"].keys()
 
 
 @pytest.mark.parametrize(

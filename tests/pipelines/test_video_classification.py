@@ -179,6 +179,19 @@ def test_without_a_softmax_the_logits_of_views_are_averaged(classify, folder):
         assert [labels[name] for name in ("walk", "run", "jump")] == pytest.approx(scored.tolist(), abs=1e-5)
 
 
+def test_labels_that_do_not_exclude_each_other_have_the_sigmoid_of_the_models_own_average(classify, folder):
+    judge = VideoClassificationPipeline(folder / "model")
+    judge.model.config.problem_type = "multi_label_classification"
+    path = folder / "3.mp4"
+    processor = AutoVideoProcessor.from_pretrained(folder / "model")
+    views = processor(path, num_clips=3, return_tensors="pt").pixel_values_videos
+    with torch.no_grad():
+        expected = judge.model(views).logits[0].sigmoid()  # the network averages the views by itself
+    labels = scores(judge(str(path), num_clips=3))
+    assert [labels[name] for name in ("walk", "run", "jump")] == pytest.approx(expected.tolist(), abs=1e-5)
+    assert sum(labels.values()) != pytest.approx(1, abs=0.01)
+
+
 def test_several_videos_in_one_tensor_are_not_taken_for_views_of_one(classify):
     with pytest.raises(ValueError, match=r"\(2, 4, 3, 32, 32\)"):
         classify(torch.zeros(2, 4, 3, 32, 32, dtype=torch.uint8))
