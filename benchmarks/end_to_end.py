@@ -54,7 +54,7 @@ def run() -> dict[str, Any]:
 def make_network() -> tuple[Any, Any]:
     torch.manual_seed(0)
     architecture = ARCHITECTURES["video_resnet"]
-    return architecture.classifier(architecture.config(num_labels=400)).eval(), architecture.processor()
+    return architecture.task_model(architecture.config(num_labels=400)).eval(), architecture.processor()
 
 
 class TheirProcessor(VideoMAEImageProcessorPil):

@@ -62,7 +62,7 @@ def make_network(source_name: str) -> PreTrainedModel:
     generator = torch.Generator().manual_seed(0)
     source = SOURCES[source_name]
     architecture = source.architecture
-    model = architecture.classifier(architecture.config(num_labels=NUM_COMPARED, **source.fields)).eval()
+    model = architecture.task_model(architecture.config(num_labels=NUM_COMPARED, **source.fields)).eval()
     for name, tensor in model.state_dict().items():
         if tensor.ndim > 1:
             tensor.normal_(0, math.sqrt(2 / tensor[0].numel()), generator=generator)
@@ -78,8 +78,10 @@ def teach(model: PreTrainedModel, clips: Tensor) -> None:
     features = torch.cat([model.base_model(clip[None]).pooler_output for clip in clips])
     mean = features.mean(dim=0)
     weight = (features - mean) / features.std(dim=0)
-    model.get_classifier().weight.copy_(weight)
-    model.get_classifier().bias.copy_(-(weight * (features + mean)).sum(dim=1) / 2)  # the nearest has the highest score
+    model.get_head().classifier.weight.copy_(weight)
+    model.get_head().classifier.bias.copy_(
+        -(weight * (features + mean)).sum(dim=1) / 2
+    )  # the nearest has the highest score
 
 
 def make_clips(num_clips: int, *, seed: int) -> Tensor:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from muybridge import ARCHITECTURES, optimize
 from muybridge.models.i3d.modeling_i3d import I3DUnit
-from muybridge.models.i3d.padding import MaxPooling3d, Triple, same_padding
-from muybridge.models.inspection import count_gmacs, count_parameters
+from muybridge.models.i3d.padding import MaxPooling3d, Triple, compute_same_padding
+from muybridge.models.inspection import count_gmacs, count_parameters, make_random_inputs
 
 ROUNDS = 5
 
@@ -32,16 +32,16 @@ def run() -> dict[str, Any]:
 
 
 def measure(architecture: Any) -> dict[str, Any]:
-    plain = architecture.classifier(architecture.config()).eval()
-    inputs = torch.randn(1, *plain.config.input_shape())
+    plain = architecture.task_model(architecture.config()).eval()
+    inputs = make_random_inputs(plain)
     variants = {"plain": plain, "exact": optimize(plain, exact=True), "optimized": optimize(plain)}
     seconds = time_in_turn(
-        {name: partial(model, inputs) for name, model in variants.items()}, rounds=ROUNDS, settle=True
+        {name: partial(model, **inputs) for name, model in variants.items()}, rounds=ROUNDS, settle=True
     )
     gmacs = count_gmacs(plain)
     return {
         "title": architecture.title,
-        "input": list(plain.config.input_shape()),
+        "input": [size for shape in plain.input_shapes().values() for size in shape],
         "parameters": count_parameters(plain),
         "gmacs": round(gmacs, 2),
         **{
@@ -57,9 +57,9 @@ def measure(architecture: Any) -> dict[str, Any]:
 
 def compare_with_explicit_padding() -> dict[str, Any]:
     architecture = ARCHITECTURES["i3d"]
-    ours = architecture.classifier(architecture.config()).eval()
+    ours = architecture.task_model(architecture.config()).eval()
     explicit = pad_explicitly(copy.deepcopy(ours))
-    clip = torch.randn(1, *ours.config.input_shape())
+    (clip,) = make_random_inputs(ours).values()
     variants = {"explicit padding": explicit, "ours": ours, "ours, optimized": optimize(ours)}
     torch.testing.assert_close(explicit(clip).logits, ours(clip).logits, rtol=1e-4, atol=1e-4)
     seconds = time_in_turn({name: partial(model, clip) for name, model in variants.items()}, rounds=ROUNDS, settle=True)
@@ -79,7 +79,7 @@ class PaddedExplicitly(nn.Module):
         self.stride = stride
 
     def forward(self, hidden: Tensor) -> Tensor:
-        sides = [same_padding(*sizes) for sizes in zip(hidden.shape[2:], self.kernel, self.stride, strict=True)]
+        sides = [compute_same_padding(*sizes) for sizes in zip(hidden.shape[2:], self.kernel, self.stride, strict=True)]
         return self.layer(F.pad(hidden, [zeros for side in reversed(sides) for zeros in side]))
 
 

@@ -93,7 +93,7 @@ class Step:
 def make_network(fields: dict[str, Any]) -> PreTrainedModel:
     torch.manual_seed(0)
     architecture = ARCHITECTURES["video_resnet"]
-    return architecture.classifier(architecture.config(**fields)).train()
+    return architecture.task_model(architecture.config(**fields)).train()
 
 
 def measure_loop(folder: Path) -> tuple[float, float]:

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from muybridge.data.sprites import SpriteSettings, sprite
 from muybridge.files import replace_text
 from muybridge.models import ARCHITECTURES
-from muybridge.models.inspection import count_gmacs, count_parameters
+from muybridge.models.inspection import count_gmacs, count_parameters, make_random_inputs
 from muybridge.models.video_base import VideoForClassification
 from muybridge.text import make_text_table
 
@@ -63,8 +63,8 @@ class Network:
     def make(self, sizes: Sizes, num_labels: int) -> VideoForClassification:
         architecture = ARCHITECTURES[self.architecture]
         clip = {"num_frames": sizes.num_frames, "image_size": sizes.image_size}
-        config = architecture.config(**{**clip, "num_labels": num_labels, "classifier_dropout": 0.0, **self.fields})
-        return architecture.classifier(config)
+        config = architecture.config(**{**clip, "num_labels": num_labels, "head": {"dropout": 0.0}, **self.fields})
+        return architecture.task_model(config)
 
 
 def networks(sizes: Sizes) -> dict[str, Network]:
@@ -235,10 +235,10 @@ def share_of_hits(model: VideoForClassification, clips: Clips) -> float:
 @torch.inference_mode()
 def measure_cost(model: VideoForClassification, batch_size: int = 8, rounds: int = 9) -> dict[str, float]:
     """Parameters, multiply-accumulates a clip, and how many clips of a batch go forward in a second."""
-    clips, seconds = torch.randn(batch_size, *model.eval().config.input_shape()), []
+    inputs, seconds = make_random_inputs(model.eval(), batch_size), []
     for _ in range(rounds + 1):
         start = time.perf_counter()
-        model(clips)
+        model(**inputs)
         seconds.append(time.perf_counter() - start)
     return {
         "parameters": count_parameters(model),

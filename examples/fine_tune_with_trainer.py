@@ -30,7 +30,7 @@ from muybridge.processing import ClipMaker, View, make_training_changes
 def pretrained(name: str, labels: Sequence[str]) -> tuple[VideoForClassification, VideoProcessor]:
     """A checkpoint with a new classifier for these labels."""
     model = AutoModelForVideoClassification.from_pretrained(name)
-    model.reset_classifier(labels)
+    model.reset_head(labels)
     return model, AutoVideoProcessor.from_pretrained(name)
 
 
@@ -46,7 +46,7 @@ def new_network(labels: Sequence[str]) -> tuple[VideoForClassification, VideoPro
         label2id={label: index for index, label in enumerate(labels)},
     )
     square = {"size": {"shortest_edge": 64}, "crop_size": {"height": 64, "width": 64}}
-    return architecture.classifier(config), architecture.processor(sampling="uniform", fps=None, **square)
+    return architecture.task_model(config), architecture.processor(sampling="uniform", fps=None, **square)
 
 
 def collate(items: Sequence[Item]) -> dict[str, Tensor]:

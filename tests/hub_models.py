@@ -18,8 +18,8 @@ def save_tiny_model(folder: Path, *, seed: int = 0, has_processor: bool = True, 
     """Saves a small network with random weights and clearly different scores."""
     architecture = ARCHITECTURES["video_resnet"]
     torch.manual_seed(seed)
-    model = architecture.classifier(architecture.tiny_config(num_labels=len(LABELS), id2label=dict(enumerate(LABELS))))
-    model.get_classifier().weight.data.mul_(50)  # or all scores are alike
+    model = architecture.task_model(architecture.tiny_config(num_labels=len(LABELS), id2label=dict(enumerate(LABELS))))
+    model.get_head().classifier.weight.data.mul_(50)  # or all scores are alike
     (model if is_classifier else model.base_model).save_pretrained(folder)
     if has_processor:
         sizes = {"size": {"shortest_edge": 36}, "crop_size": {"height": 32, "width": 32}}

@@ -11,7 +11,7 @@ NUMBER = Number("Sports-1M", "test", "video Hit@1", 0.611, "10 clips × 3 crops,
 @pytest.fixture
 def text() -> str:
     architecture = ARCHITECTURES["c3d"]
-    model = architecture.classifier(architecture.tiny_config(protocol={"num_clips": 10, "num_crops": 3}))
+    model = architecture.task_model(architecture.tiny_config(protocol={"num_clips": 10, "num_crops": 3}))
     facts = CardFacts(
         title="A test: with a colon",
         name="my-model",

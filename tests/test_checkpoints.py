@@ -12,7 +12,7 @@ from muybridge.models import ARCHITECTURES
 @pytest.fixture
 def parts():
     architecture = ARCHITECTURES["video_resnet"]
-    return architecture.classifier(architecture.tiny_config()), architecture.processor(), "a card"
+    return architecture.task_model(architecture.tiny_config()), architecture.processor(), "a card"
 
 
 def test_a_checkpoint_has_all_its_files_and_is_readable_by_others(parts, tmp_path):
@@ -50,7 +50,7 @@ def test_a_kill_while_writing_leaves_no_half_checkpoint(tmp_path):
         "from muybridge.models import ARCHITECTURES\n"
         "architecture = ARCHITECTURES['video_resnet']\n"
         "def wait(folder): print('written', flush=True); time.sleep(60)\n"
-        "model = architecture.classifier(architecture.tiny_config())\n"
+        "model = architecture.task_model(architecture.tiny_config())\n"
         "save_checkpoint(sys.argv[1], model, architecture.processor(), 'a card', check=wait)"
     )
     process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "model")], stdout=subprocess.PIPE)

@@ -41,7 +41,7 @@ def checkpoint(tmp_path_factory) -> Path:
     """An untrained network of three classes that are not those of the videos."""
     folder = tmp_path_factory.mktemp("examples") / "checkpoint"
     architecture = ARCHITECTURES["video_resnet"]
-    architecture.classifier(
+    architecture.task_model(
         architecture.config(**architecture.tiny, num_frames=4, image_size=32, num_labels=3)
     ).save_pretrained(folder)
     square = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}

@@ -23,7 +23,7 @@ def write_checkpoint(folder: Path, *, licence="mit", labels=("left", "right", "u
     torch.manual_seed(0)
     architecture = ARCHITECTURES["c3d"]
     names = {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
-    model = architecture.classifier(architecture.tiny_config(**(names if labels else {})))
+    model = architecture.task_model(architecture.tiny_config(**(names if labels else {})))
     size = {"height": model.config.image_size, "width": model.config.image_size}
     processor = architecture.processor(num_frames=model.config.num_frames, size=size, crop_size=size)
     facts = CardFacts("A title", str(folder), "A summary.", licence, "a command", architecture.papers, numbers=numbers)

@@ -27,7 +27,9 @@ from muybridge.conversion import convert_file
 from muybridge.data import VideoRecord, VideoRecords, check_videos
 from muybridge.evaluation import Result, Scores, extract_features, fuse, probe
 from muybridge.inference import map_ahead
+from muybridge.models.c3d import C3DConfig
 
+size: int = C3DConfig().fully_connected_size
 settings = TrainingSettings(model="c3d", data=["clips"], output="run", epochs=3, flip=False)
 model: Path = train(settings, resume=True)
 records: VideoRecords = load_videos("clips", split="test")
@@ -62,6 +64,8 @@ WRONG = {
     'muybridge.inference.map_ahead(len, ["one"], "two")': "arg-type",
     'muybridge.pipelines.VideoClassificationPipeline("model", fast="yes")': "arg-type",
     "muybridge.models.no_such_name": "attr-defined",
+    "muybridge.models.vgg.VGGNet": "attr-defined",
+    "muybridge.models.load_model()": "call-arg",
     "muybridge.processing.no_such_name": "attr-defined",
     'muybridge.training.TrainingSettings("c3d", "clips", "run")': "arg-type",
     "muybridge.types.Protocol(num_clip=3)": "call-arg",
@@ -104,7 +108,7 @@ def test_a_script_that_uses_the_package_rightly_passes(folder):
 
 
 def test_wrong_names_and_types_of_arguments_are_found(folder):
-    lines = check_types(folder, "\n".join(["import muybridge", *WRONG]))
+    lines = check_types(folder, "\n".join(["import muybridge, muybridge.models.vgg", *WRONG]))
     found = {int(line.split(":")[1]): line.rpartition("[")[2].rstrip("]") for line in lines if ": error: " in line}
     missed = {line: kind for number, (line, kind) in enumerate(WRONG.items(), 2) if found.get(number) != kind}
     assert missed == {}, "\n".join(lines)

@@ -1,6 +1,7 @@
 """A training run in a process of its own: `python training_run.py SETTINGS [--resume] [--evaluate]`."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from accelerate import PartialState
@@ -8,6 +9,9 @@ from accelerate import PartialState
 from muybridge.data import load_videos
 from muybridge.evaluation import evaluate
 from muybridge.training import TrainingError, TrainingSettings, train
+
+sys.path.insert(0, str(Path(__file__).parent))  # where it is run by another program
+import_module("toy_objectives")  # which registers them
 
 try:
     settings = TrainingSettings.load(Path(sys.argv[1]))

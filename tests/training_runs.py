@@ -11,11 +11,24 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from muybridge.data import SplitData, VideoRecord, VideoRecords
 from muybridge.models import ARCHITECTURES
+from muybridge.objectives import Classification
 from muybridge.training import TrainingSettings
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "ACCELERATE_USE_CPU": "true"}
 NUM_CLIPS = 24
+
+
+def make_tiny_objective(name: str = "video_resnet", **fields: Any) -> Classification:
+    """A classification by a network of some kilobytes, of clips that nobody opens."""
+    torch.manual_seed(0)
+    architecture = ARCHITECTURES[name]
+    labels = ["LABEL_0", "LABEL_1", "LABEL_2"]
+    network = architecture.task_model(architecture.tiny_config(**fields))
+    records = VideoRecords([VideoRecord(f"{label}.mp4", label) for label in labels], labels)
+    processor = architecture.processor()  # of clips that nobody opens
+    return Classification(network, processor, [SplitData("clips", records)])
 
 
 def make_settings(data: Path, output: Path, **fields: Any) -> TrainingSettings:
@@ -37,7 +50,7 @@ def make_settings(data: Path, output: Path, **fields: Any) -> TrainingSettings:
     return TrainingSettings(**values)
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
 

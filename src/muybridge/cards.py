@@ -12,33 +12,15 @@ from transformers import PreTrainedModel
 
 from muybridge.data.loading import name_data
 from muybridge.files import replace_text
+from muybridge.models.adapters import adapt
+from muybridge.models.inputs import describe_shapes
 from muybridge.models.inspection import count_gmacs, count_parameters
-from muybridge.models.registry import Paper, get_architecture, input_shape_of
+from muybridge.models.registry import TASKS, Paper, get_architecture
 from muybridge.text import make_bullets, make_markdown_table
 from muybridge.types import HEADLINES, SHARES, Protocol
 
 REQUIRED_FIELDS = ("library_name", "license", "pipeline_tag", "tags")
 NO_RESULTS = "None were measured for this checkpoint."
-LIMITS = (
-    "Every {0} gets one of the labels, also one that none of them describes. The results hold for {0}s like those "
-    "that they were measured on: other cameras, places and people may give worse ones. No decision about a person "
-    "should rest on a label that nobody looked at."
-)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a task is about, in words."""
-
-    thing: str
-    file: str
-    unit: str
-
-
-KINDS = {
-    "video-classification": Kind("video", "clip.mp4", "a clip"),
-    "image-classification": Kind("image", "picture.jpg", "an image"),
-}
 
 # What the Hub calls the kind of a number, where that is not its name.
 METRIC_TYPES = {"clip Hit@1": "accuracy", "video Hit@1": "accuracy", "top-1": "accuracy"}
@@ -162,18 +144,17 @@ def split_sections(body: str) -> list[str]:
 
 def write_card(model: PreTrainedModel, facts: CardFacts) -> str:
     """The text of a checkpoint's README.md."""
-    task = get_architecture(model.config.model_type).task
-    kind = KINDS[task]
+    task = get_architecture(model.config.model_type).get_task()
     data = ModelCardData(
         library_name="muybridge",
         license=facts.licence,
-        pipeline_tag=task,
-        tags=[kind.thing, task, model.config.model_type],
+        pipeline_tag=task.name,
+        tags=[task.thing, task.name, model.config.model_type],
         datasets=list(facts.datasets) or None,
     )
     sections = {
-        "Use": usage(facts.name, task),
-        "Intended use and limits": LIMITS.format(kind.thing),
+        "Use": write_usage(facts.name, task.name),
+        "Intended use and limits": task.limits.format(task.thing),
         "Model": describe_model(model),
         **facts.sections,
         "Results": NO_RESULTS,
@@ -245,22 +226,32 @@ def results_table(numbers: Sequence[Number]) -> str:
 def classes_table(results: Mapping[str, Any]) -> str:
     """How well each label is recognised, for the results added last."""
     rows = [
-        {
-            "label": row["label"],
-            "videos": str(row["num_videos"]),
-            "recognised": "–" if row["accuracy"] is None else f"{row['accuracy']:.1%}",
-            "most often taken for": f"{row['taken_for']} ({row['times']})" if row["taken_for"] else "",
-        }
+        {"label": row["label"], "videos": str(row["num_videos"]), **describe_recognition(row)}
         for row in results["classes"]
     ]
     return f"Under {describe_protocol(results)}.\n\n{make_markdown_table(rows)}"
 
 
-def usage(name: str, task: str) -> str:
+def describe_recognition(row: Mapping[str, Any]) -> dict[str, str]:
+    """How well a label is recognised; where a video may have several, how well videos with it are ranked."""
+    if "accuracy" not in row:
+        return {"average precision": format_share(row["average_precision"])}
+    return {
+        "recognised": format_share(row["accuracy"]),
+        "most often taken for": f"{row['taken_for']} ({row['times']})" if row["taken_for"] else "",
+    }
+
+
+def format_share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def write_usage(name: str, task: str) -> str:
     """How a model is loaded and asked, as code."""
+    verb, file = TASKS[task].verb, TASKS[task].file
     return (
         "```python\nimport muybridge\nfrom transformers import pipeline\n\n"
-        f'classify = pipeline("{task}", model="{name}")\nprint(classify("{KINDS[task].file}"))\n```'
+        f'{verb} = pipeline("{task}", model="{name}")\nprint({verb}("{file}"))\n```'
     )
 
 
@@ -270,18 +261,13 @@ def describe_model(model: PreTrainedModel) -> str:
     facts = [
         f"Architecture: {architecture.title} (`{config.model_type}`)",
         f"Parameters: {count_parameters(model) / 1e6:.1f} M",
-        f"Multiply-accumulates: {count_gmacs(model):.1f} G {KINDS[architecture.task].unit}",
-        f"Input: {describe_input(input_shape_of(config))}",
+        f"Multiply-accumulates: {count_gmacs(model):.1f} G {architecture.get_task().unit}",
+        f"Input: {describe_shapes(adapt(model).input_shapes())}",
         f"Labels: {config.num_labels}",
     ]
-    if architecture.task == "video-classification":
+    if hasattr(config, "get_protocol"):
         facts.append(f"Protocol: {config.get_protocol()}" if config.protocol else "Protocol: none is stated")
     return make_bullets(facts)
-
-
-def describe_input(shape: Sequence[int]) -> str:
-    *frames, _, height, width = shape
-    return f"{frames[0]} frames of {height}×{width}" if frames else f"{height}×{width}"
 
 
 def bibtex(paper: Paper) -> str:

@@ -4,13 +4,19 @@ import atexit
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env
+from accelerate.utils import gather, parse_flag_from_env
+from torch import Tensor
 
 
 def process_state() -> PartialState:
     """This process among those that were launched together."""
     # Accelerator heeds the variable by itself, PartialState does not.
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+
+
+def gather_tensors(tensor: Tensor) -> Tensor:
+    """The rows of all processes' tensors (B, …), those of the first process first; they have no gradient."""
+    return gather(tensor)
 
 
 @atexit.register

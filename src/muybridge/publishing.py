@@ -39,7 +39,7 @@ def publish(
     from huggingface_hub import HfApi
     from huggingface_hub.utils import validate_repo_id
 
-    from muybridge.cards import usage
+    from muybridge.cards import write_usage
 
     folder = Path(folder)
     unknown = sorted(set(without) - set(REQUIREMENTS))
@@ -51,7 +51,7 @@ def publish(
     repository = api.create_repo(repo_id, private=private, exist_ok=True)
     if private and not api.model_info(repository.repo_id).private:
         raise PublishingError(f"{repo_id} exists already, and everyone can read it; make it private there, or rename")
-    card.sections["Use"] = usage(repository.repo_id, card.task)
+    card.sections["Use"] = write_usage(repository.repo_id, card.task)
     replace_text(folder / "README.md", str(card))
     commit = api.upload_folder(
         repo_id=repository.repo_id, folder_path=folder, commit_message=message, ignore_patterns=[".*", "**/.*"]

@@ -56,7 +56,7 @@ def test_a_card_claims_the_publishers_numbers_for_the_published_file_alone(check
     assert "63.96" not in text
     source = SOURCES["torchvision/mc3_18"]
     facts = make_card_facts(source, "muybridge convert …", "mc3", is_published=True)
-    text = write_card(source.architecture.classifier(source.config({}, num_labels=400)), facts)
+    text = write_card(source.architecture.task_model(source.config({}, num_labels=400)), facts)
     assert parse_card(text)["license"] == "bsd-3-clause"
     assert parse_card(text)["datasets"] == ["kinetics400"]
     assert "63.96%" in text

@@ -49,7 +49,7 @@ def ten_minutes(tmp_path_factory) -> Path:
 def r3d_18(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "r3d_18"
     architecture = ARCHITECTURES["video_resnet"]
-    architecture.classifier(architecture.config(num_labels=400)).save_pretrained(folder)
+    architecture.task_model(architecture.config(num_labels=400)).save_pretrained(folder)
     architecture.processor().save_pretrained(folder)
     return folder
 

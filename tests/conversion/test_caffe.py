@@ -225,17 +225,18 @@ def test_caffenet_gives_the_logits_of_its_prototxt_written_in_torch():
     assert torch.dist(logits, expected) < 1e-6 * expected.norm()
 
 
-def test_the_auxiliary_heads_of_googlenet_are_kept_where_the_file_has_them():
+def test_the_helpers_of_googlenet_are_kept_where_the_file_has_them():
     weights = Golden.load("caffe_googlenet").state_dict()
-    assert not convert("caffe/googlenet", weights).config.has_auxiliary_heads
-    heads = {"conv": [(128, 512, 1, 1), (128, 528, 1, 1)], "fc": [(1024, 2048)] * 2, "classifier": [(1000, 1024)] * 2}
-    for name, shapes in heads.items():
+    assert convert("caffe/googlenet", weights).config.head == {"name": "linear", "dropout": 0.4}
+    helpers = {"conv": [(128, 512, 1, 1), (128, 528, 1, 1)], "fc": [(1024, 2048)] * 2, "classifier": [(1000, 1024)] * 2}
+    for name, shapes in helpers.items():
         for index, shape in enumerate(shapes, start=1):
             weights[f"loss{index}/{name}.weight"] = torch.full(shape, float(index))
             weights[f"loss{index}/{name}.bias"] = torch.zeros(shape[0])
-    converted = convert("caffe/googlenet", weights).auxiliary_heads
-    for index, head in enumerate(converted.values(), start=1):
-        assert all(float(parameter.detach().mean()) == index for parameter in head.parameters() if parameter.ndim > 1)
+    converted = convert("caffe/googlenet", weights).head.helpers
+    assert list(converted) == ["inception4a", "inception4d"]
+    for index, helper in enumerate(converted.values(), start=1):
+        assert all(float(parameter.detach().mean()) == index for parameter in helper.parameters() if parameter.ndim > 1)
 
 
 @pytest.mark.parametrize(("name", "depths"), [("vgg16", (2, 2, 3, 3, 3)), ("vgg19", (2, 2, 4, 4, 4))])
@@ -243,7 +244,7 @@ def test_vgg_has_the_layers_of_its_prototxt(name, depths):
     layers = [f"conv{stage}_{place + 1}" for stage, depth in enumerate(depths, start=1) for place in range(depth)]
     source = SOURCES[f"caffe/{name}"]
     with torch.device("meta"):
-        model = source.architecture.classifier(source.config({}, 1000))
+        model = source.architecture.task_model(source.config({}, 1000))
     names = [source.original_name(ours) for ours in model.state_dict()]
     assert names == [f"{layer}.{role}" for layer in [*layers, "fc6", "fc7", "fc8"] for role in ("weight", "bias")]
 

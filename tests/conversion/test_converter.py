@@ -29,7 +29,7 @@ def test_a_converted_network_gives_the_logits_of_the_original(name):
     golden = Golden.load(name)
     model = convert(GOLDENS[name], golden.state_dict())
     with torch.inference_mode():
-        logits = model(golden.clip()).logits.double().flatten()
+        logits = model(**{model.main_input_name: golden.clip()}).logits.double().flatten()
     if name == "davidea_c3d":  # its original ends in a softmax
         logits = logits.softmax(0)
     assert len(logits) == golden.num_logits
@@ -52,7 +52,7 @@ def test_a_vgg_takes_the_tensors_of_the_original_in_their_places(name):
     shapes |= {"classifier.0.weight": (4096, 25088), "classifier.3.weight": (4096, 4096)}
     source = SOURCES[name]
     with torch.device("meta"):
-        tensors = source.architecture.classifier(source.config({}, num_labels=1000)).state_dict()
+        tensors = source.architecture.task_model(source.config({}, num_labels=1000)).state_dict()
     taken = {source.original_name(ours): tuple(tensor.shape) for ours, tensor in tensors.items()}
     assert shapes.items() <= taken.items()
     kinds = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -64,14 +64,14 @@ def googlenet() -> dict[str, torch.Tensor]:
     return Golden.load("torchvision_googlenet").state_dict()
 
 
-def test_a_googlenet_converts_with_its_auxiliary_heads_and_without(googlenet):
+def test_a_googlenet_converts_with_its_helpers_and_without(googlenet):
     trained = {name: tensor for name, tensor in googlenet.items() if not name.startswith("aux")}
-    with_heads, without = convert("torchvision/googlenet", googlenet), convert("torchvision/googlenet", trained)
-    assert torch.equal(with_heads.auxiliary_heads["inception4d"].classifier.weight, googlenet["aux2.fc2.weight"])
-    assert not without.config.has_auxiliary_heads
+    with_helpers, without = convert("torchvision/googlenet", googlenet), convert("torchvision/googlenet", trained)
+    assert torch.equal(with_helpers.head.helpers["inception4d"].classifier.weight, googlenet["aux2.fc2.weight"])
+    assert without.config.head == {"name": "linear", "dropout": 0.2}
     image = Golden.load("torchvision_googlenet").clip()[..., :64, :64]
     with torch.inference_mode():
-        assert torch.equal(with_heads(image).logits, without(image).logits)
+        assert torch.equal(with_helpers(image).logits, without(image).logits)
 
 
 def test_the_weights_of_another_image_network_are_recognised(googlenet):
@@ -87,9 +87,9 @@ def test_names_with_the_prefix_of_data_parallel_convert_alike(r3d_18):
 
 def test_a_converted_network_shares_no_memory_with_the_tensors_it_came_from(r3d_18):
     model = convert("torchvision/r3d_18", r3d_18)
-    before = model.state_dict()["classifier.bias"].clone()
+    before = model.state_dict()["head.classifier.bias"].clone()
     r3d_18["fc.bias"].add_(1)
-    after = model.state_dict()["classifier.bias"]
+    after = model.state_dict()["head.classifier.bias"]
     r3d_18["fc.bias"].sub_(1)
     assert torch.equal(before, after)
 

@@ -106,7 +106,7 @@ def test_network_has_the_stated_number_of_parameters(recipe: dict[str, Any]):
     source = SOURCES[recipe["source"]]
     with torch.device("meta"):
         config = source.architecture.config(**source.fields, num_labels=recipe["num_labels"])
-        model = source.architecture.classifier(config)
+        model = source.architecture.task_model(config)
     assert model.num_parameters() == recipe["num_parameters"]
 
 

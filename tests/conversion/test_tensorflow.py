@@ -211,7 +211,7 @@ def test_the_authors_tensors_give_the_logits_of_their_port(modality, scope):
     golden = Golden.load(f"hassony2_i3d_{modality}")
     model = convert(f"deepmind/i3d_{modality}", as_published(golden, scope))
     with torch.inference_mode():
-        logits = model(golden.clip()).logits.double().flatten()
+        logits = model(**{model.main_input_name: golden.clip()}).logits.double().flatten()
     assert torch.dist(logits[:64], golden.logits) < 1e-5 * golden.logits.norm()
     assert logits.norm().item() == pytest.approx(golden.norm, rel=1e-5)
 

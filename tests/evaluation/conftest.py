@@ -39,8 +39,8 @@ def checkpoints(tmp_path_factory) -> list[Path]:
     for seed in range(2):
         torch.manual_seed(seed)
         config = architecture.tiny_config(id2label=dict(enumerate(LABELS)), protocol={"num_clips": 2})
-        model = architecture.classifier(config)
-        torch.nn.init.normal_(model.classifier.weight)  # so that scores differ by more than rounding
+        model = architecture.task_model(config)
+        torch.nn.init.normal_(model.head.classifier.weight)  # so that scores differ by more than rounding
         folder = tmp_path_factory.mktemp("checkpoints") / str(seed)
         model.save_pretrained(folder)
         architecture.processor(size={"shortest_edge": 40}, crop_size={"height": 32, "width": 32}).save_pretrained(

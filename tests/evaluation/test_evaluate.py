@@ -12,7 +12,7 @@ from muybridge.data import VideoRecord, VideoRecords
 from muybridge.data.targets import Labels
 from muybridge.evaluation import evaluate
 from muybridge.models import ARCHITECTURES
-from muybridge.models.base import average_views
+from muybridge.models.heads import average_views
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_labels_are_matched_by_name_whatever_their_order(checkpoint, videos):
     result = evaluate(checkpoint, videos, "clip")
     model = AutoModelForVideoClassification.from_pretrained(checkpoint)
     with torch.no_grad():
-        for parameter in (model.classifier.weight, model.classifier.bias):
+        for parameter in (model.head.classifier.weight, model.head.classifier.bias):
             parameter.copy_(parameter[[2, 0, 1]])
     model.config.id2label = {0: "left", 1: "right", 2: "up"}
     again = evaluate(model, videos, "clip", processor=AutoVideoProcessor.from_pretrained(checkpoint))
@@ -210,7 +210,7 @@ def test_all_videos_unreadable_is_an_error_that_names_one(checkpoint, videos):
 
 def test_a_model_that_gives_nan_is_not_taken_for_unreadable_videos(checkpoint, videos):
     model = AutoModelForVideoClassification.from_pretrained(checkpoint)
-    torch.nn.init.constant_(model.classifier.bias, torch.nan)
+    torch.nn.init.constant_(model.head.classifier.bias, torch.nan)
     with pytest.raises(ValueError, match=r"numbers that are not finite for left/0.mp4, left/1.mp4"):
         evaluate(model, videos)
 
@@ -218,7 +218,7 @@ def test_a_model_that_gives_nan_is_not_taken_for_unreadable_videos(checkpoint, v
 def test_a_model_without_a_checkpoint_needs_a_processor(videos):
     architecture = ARCHITECTURES["c3d"]
     with pytest.raises(ValueError, match="pass processor="):
-        evaluate(architecture.classifier(architecture.tiny_config()), videos)
+        evaluate(architecture.task_model(architecture.tiny_config()), videos)
 
 
 @pytest.mark.parametrize("setting", [{"batch_size": 0}, {"num_workers": -1}, {"errors": "ignore"}])

@@ -13,7 +13,8 @@ from muybridge.data import NO_LABEL, VideoRecord, VideoRecords
 from muybridge.data.targets import Labels
 from muybridge.evaluation import PROBES, Features, extract_features, probe
 from muybridge.evaluation.probes import make_feature_network, pool
-from muybridge.models.registry import video_architectures
+from muybridge.models.inspection import make_random_inputs
+from muybridge.models.registry import list_architectures
 
 NAMES = ["left", "right", "up", "down"]
 
@@ -148,7 +149,9 @@ def test_features_are_those_of_the_model_averaged_over_views(checkpoints, videos
     processor = AutoVideoProcessor.from_pretrained(checkpoints[0])
     views = processor(videos[0].source, num_clips=10, num_frames=4, return_tensors="pt").pixel_values_videos
     with torch.no_grad():
-        assert_close(torch.from_numpy(features.values[:1]), model.get_video_features(views), rtol=1e-4, atol=1e-5)
+        assert_close(
+            torch.from_numpy(features.values[:1]), model.get_features(pixel_values_videos=views), rtol=1e-4, atol=1e-5
+        )
     assert features.values.shape == (10, model.config.hidden_size)
     assert features.unreadable.keys() == {"up/broken.mp4"}
 
@@ -184,11 +187,15 @@ def test_an_unreadable_video_is_not_learned_from_and_counts_as_wrong(checkpoints
     assert result.scores.unreadable.keys() == {"up/broken.mp4"}
 
 
-@pytest.mark.parametrize("architecture", video_architectures().values(), ids=video_architectures().keys())
+@pytest.mark.parametrize(
+    "architecture",
+    list_architectures("video-classification").values(),
+    ids=list_architectures("video-classification").keys(),
+)
 def test_every_stage_of_every_architecture_gives_features(architecture):
     torch.manual_seed(0)
-    model = architecture.classifier(architecture.tiny_config()).eval()
-    clips = torch.randn(2, *model.config.input_shape())
+    model = architecture.task_model(architecture.tiny_config()).eval()
+    (clips,) = make_random_inputs(model, 2).values()
     with torch.no_grad():
         hidden = model.base_model(clips, output_hidden_states=True).hidden_states
         for stage in range(len(model.get_stages())):

@@ -7,7 +7,7 @@ from safetensors.numpy import save_file
 
 from muybridge import Protocol
 from muybridge.evaluation import Scores
-from muybridge.models.base import average_views
+from muybridge.models.heads import average_views
 
 NAMES = ["left", "right", "up"]
 

@@ -20,7 +20,7 @@ def report(**facts: object) -> None:
 
 architecture = muybridge.ARCHITECTURES["c3d"]
 torch.manual_seed(0)
-model = architecture.classifier(architecture.tiny_config()).eval()
+model = architecture.task_model(architecture.tiny_config()).eval()
 size = {"height": model.config.image_size, "width": model.config.image_size}
 model.push_to_hub("lab/sharded", private=True, max_shard_size="100KB")
 architecture.processor(num_frames=model.config.num_frames, size=size, crop_size=size).push_to_hub("lab/sharded")

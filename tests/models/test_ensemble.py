@@ -8,7 +8,7 @@ from transformers import AutoModelForVideoClassification, VideoMAEConfig, VideoM
 
 from clips import moving_square, write_clip
 from muybridge.models.ensemble import EnsembleConfig, EnsembleForVideoClassification
-from muybridge.models.registry import ARCHITECTURES, video_architectures
+from muybridge.models.registry import ARCHITECTURES, list_architectures
 from muybridge.models.video_resnet import VideoResNetVideoProcessor
 
 LABELS = {0: "walk", 1: "run", 2: "jump"}
@@ -16,13 +16,13 @@ LABELS = {0: "walk", 1: "run", 2: "jump"}
 
 def member(name="video_resnet", seed=0, labels=LABELS, **fields):
     torch.manual_seed(seed)
-    architecture = video_architectures()[name]
+    architecture = list_architectures("video-classification")[name]
     ids = {label: index for index, label in labels.items()}
-    model = architecture.classifier(
+    model = architecture.task_model(
         architecture.tiny_config(num_labels=len(labels), id2label=labels, label2id=ids, **fields)
     ).eval()
     with torch.no_grad():
-        model.get_classifier().weight.mul_(30)
+        model.get_head().classifier.weight.mul_(30)
     return model
 
 
@@ -93,8 +93,11 @@ def test_views_of_an_ensemble_are_averaged_as_those_of_any_network():
 def seen_by(ensemble, index):
     seen = []
     network = ensemble.base_model.members[index].network
-    network.register_forward_pre_hook(lambda _module, arguments: seen.append(arguments[0]))
+    hook = network.register_forward_pre_hook(
+        lambda *call: seen.append(call[-1]["pixel_values_videos"]), with_kwargs=True
+    )
     ensemble(videos())
+    hook.remove()
     return seen[0]
 
 
@@ -171,10 +174,10 @@ def test_a_config_whose_member_has_other_labels_is_refused():
 def test_a_new_classifier_sees_the_probabilities_of_members_that_stay_as_they_are(tmp_path):
     members = {"one": member(), "other": member(seed=1)}
     ensemble = EnsembleForVideoClassification.from_members(members).eval()
-    assert not list(ensemble.get_classifier().parameters())
-    ensemble.reset_classifier(["sitting", "standing"])
+    assert not list(ensemble.get_head().parameters())
+    ensemble.reset_head(["sitting", "standing"])
     scores = torch.cat([probabilities(model, videos()).log() for model in members.values()], dim=1)
-    classifier = ensemble.get_classifier()
+    classifier = ensemble.get_head().classifier
     assert_close(ensemble(videos()).logits, scores @ classifier.weight.T + classifier.bias)
     ensemble.save_pretrained(tmp_path)
     loaded = AutoModelForVideoClassification.from_pretrained(tmp_path).eval()
@@ -187,12 +190,16 @@ def test_a_new_classifier_sees_the_probabilities_of_members_that_stay_as_they_ar
     [
         ({"members": []}, "there must be one or more"),
         ({"members": [{"name": "a", "config": {"model_type": "c3d"}}] * 2}, "each with a name of its own"),
-        ({"classifier_dropout": 0.5}, "no classifier of its own"),
     ],
 )
 def test_ensembles_that_cannot_be_are_refused(fields, message):
     with pytest.raises(StrictDataclassError, match=message):
         EnsembleConfig(**fields)
+
+
+def test_an_ensemble_that_averages_has_no_dropout_of_its_own():
+    with pytest.raises(ValueError, match="the head 'mean' has no number dropout; it has none"):
+        EnsembleConfig(head={"dropout": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -211,7 +218,7 @@ def test_members_that_cannot_be_are_refused(entry, message):
 @pytest.mark.parametrize("name", ["video_resnet", "alexnet"])
 def test_a_network_that_is_no_video_classifier_is_refused_by_its_name(name):
     architecture = ARCHITECTURES[name]
-    network = (architecture.classifier if name == "alexnet" else architecture.model)(architecture.tiny_config())
+    network = (architecture.task_model if name == "alexnet" else architecture.model)(architecture.tiny_config())
     with pytest.raises(ValueError, match=rf"one is a {type(network).__name__}; a member must be a video classifier"):
         EnsembleForVideoClassification.from_members({"one": network})
 

@@ -30,8 +30,8 @@ def network(**fields):
     )
     model = FramePoolingForVideoClassification(config).eval()
     with torch.no_grad():  # scores and weights that differ from frame to frame
-        model.classifier.weight.mul_(50)
-        model.classifier.bias.normal_()
+        model.head.classifier.weight.mul_(50)
+        model.head.classifier.bias.normal_()
         if config.fusion == "attention":
             model.base_model.fusion.score.weight.mul_(100)
     return model
@@ -63,23 +63,23 @@ EXPECTED = {
 def test_features_are_fused_as_the_name_says_and_then_classified(fusion):
     model = network(fusion=fusion)
     fused = EXPECTED[fusion](model, features(model, clips()))
-    assert_close(model.get_features(clips()), fused)
-    assert_close(model(clips()).logits, fused @ model.classifier.weight.T + model.classifier.bias)
+    assert_close(model.get_features(pixel_values_videos=clips()), fused)
+    assert_close(model(clips()).logits, fused @ model.head.classifier.weight.T + model.head.classifier.bias)
 
 
 @pytest.mark.parametrize("fusion", ["mean", "max", "sum"])
 def test_scores_are_fused_as_the_name_says(fusion):
-    model = network(fusion=fusion, fused="scores")
-    scores = features(model, clips()) @ model.classifier.weight.T + model.classifier.bias
+    model = network(head={"name": "frames", "fusion": fusion, "aggregation": "logits"})
+    scores = features(model, clips()) @ model.head.classifier.weight.T + model.head.classifier.bias
     assert_close(model(clips()).logits, EXPECTED[fusion](model, scores))
 
 
 def test_the_consensus_of_segments_is_the_mean_of_their_scores_and_that_of_their_features():
-    of_features, of_scores = network(), network(fused="scores")
+    consensus = {"name": "frames", "aggregation": "logits"}
+    of_features, of_scores = network(), network(head=consensus)
     assert_close(of_features(clips()).logits, of_scores(clips()).logits)
-    assert (
-        network(fusion="max")(clips()).logits - network(fusion="max", fused="scores")(clips()).logits
-    ).abs().max() > 0.1
+    largest = network(head={**consensus, "fusion": "max"})
+    assert (network(fusion="max")(clips()).logits - largest(clips()).logits).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("fusion", BLIND)
@@ -101,7 +101,7 @@ def test_a_network_over_the_frames_is_two_layers_on_their_features_side_by_side(
     model = network(fusion="network")
     first, second = (model.base_model.fusion.layers[index] for index in (0, 2))
     hidden = torch.relu(features(model, clips()).reshape(2, -1) @ first.weight.T + first.bias)
-    assert_close(model.get_features(clips()), torch.relu(hidden @ second.weight.T + second.bias))
+    assert_close(model.get_features(pixel_values_videos=clips()), torch.relu(hidden @ second.weight.T + second.bias))
 
 
 @pytest.mark.parametrize("fusion", BLIND)
@@ -118,7 +118,7 @@ def test_a_network_over_the_frames_refuses_another_number():
 @pytest.mark.parametrize("fusion", ["attention", "network"])
 def test_what_learns_from_features_does_not_fuse_scores(fusion):
     with pytest.raises(StrictDataclassError, match=f"fusion is '{fusion}', which learns from features"):
-        FramePoolingConfig(backbone_config=TINY_BACKBONE, image_size=32, fusion=fusion, fused="scores")
+        FramePoolingConfig(backbone_config=TINY_BACKBONE, image_size=32, fusion=fusion, head={"name": "frames"})
 
 
 def test_an_unknown_fusion_is_refused_with_the_known_ones():
@@ -128,7 +128,7 @@ def test_an_unknown_fusion_is_refused_with_the_known_ones():
 
 def test_a_single_frame_is_what_the_image_network_says_of_it():
     model = network(num_frames=1)
-    expected = model.base_model.encoder(clips(1)[:, 0]) @ model.classifier.weight.T + model.classifier.bias
+    expected = model.base_model.encoder(clips(1)[:, 0]) @ model.head.classifier.weight.T + model.head.classifier.bias
     assert_close(model(clips(1)).logits, expected)
 
 

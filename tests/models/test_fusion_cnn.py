@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from muybridge.models.fusion_cnn import FusionCNNConfig, FusionCNNForVideoClassification, FusionCNNModel
-from muybridge.models.inspection import count_gmacs
+from muybridge.models.inspection import count_gmacs, make_random_inputs
 
 SMALL = {
     "image_size": 32,
@@ -30,7 +30,8 @@ def trunk(fusion: str, **fields) -> FusionCNNModel:
 
 
 def clip(model: FusionCNNModel, batch: int = 2) -> torch.Tensor:
-    return torch.randn(batch, *model.config.input_shape(), generator=torch.Generator().manual_seed(1))
+    (clips,) = make_random_inputs(model, batch, torch.Generator().manual_seed(1)).values()
+    return clips
 
 
 def tower(stages, images: torch.Tensor) -> torch.Tensor:
@@ -53,8 +54,8 @@ def head(model: FusionCNNModel, features: torch.Tensor) -> torch.Tensor:
 
 def test_the_published_networks_have_the_sizes_that_the_paper_says():
     with torch.device("meta"):
-        full = FusionCNNModel(FusionCNNConfig.preset("single_frame"))
-        both = FusionCNNModel(FusionCNNConfig.preset("single_frame_multiresolution"))
+        full = FusionCNNModel(FusionCNNConfig.from_preset("single_frame"))
+        both = FusionCNNModel(FusionCNNConfig.from_preset("single_frame_multiresolution"))
         whole, halves = full(torch.empty(1, 1, 3, 170, 170)), both(torch.empty(1, 1, 3, 178, 178))
     assert whole.last_hidden_state.shape == (1, 256, 1, 7, 7)
     assert halves.last_hidden_state.shape == (1, 2 * 256, 1, 7, 7)
@@ -63,7 +64,7 @@ def test_the_published_networks_have_the_sizes_that_the_paper_says():
 
 @pytest.mark.parametrize("name", FusionCNNConfig.PRESETS)
 def test_each_published_network_ends_in_a_map_of_seven_by_seven(name):
-    config = FusionCNNConfig.preset(name)
+    config = FusionCNNConfig.from_preset(name)
     assert config.grid_size == 7
     assert config.num_frames == {"single": 1, "early": 10, "late": 16, "slow": 10}[config.fusion]
 

@@ -70,10 +70,10 @@ def test_a_pooling_pads_as_tensorflow_does_with_what_is_never_the_maximum(size, 
 def test_the_config_knows_the_grid_of_every_size(frames, side):
     for padding in ("same", "symmetric"):
         config = I3DConfig(**TINY | {"num_frames": 16}, padding=padding)
-        if frames < config.minimum_input()[0]:
+        if frames < config.find_minimum_input()[0]:
             continue
         hidden = I3DModel(config).eval()(torch.randn(1, frames, 3, side, side + 1)).last_hidden_state
-        assert hidden.shape[2:] == config.grid(frames, side, side + 1)
+        assert hidden.shape[2:] == config.compute_grid(frames, side, side + 1)
 
 
 def test_frames_at_the_ends_count_half():
@@ -84,8 +84,8 @@ def test_frames_at_the_ends_count_half():
     assert hidden.shape[2:] == (4, 1, 1)
     # As the authors have it: an average pooling of two positions, a classifier, the mean of its logits.
     pairs = F.avg_pool3d(hidden, (2, 1, 1), stride=1)
-    weight = model.classifier.weight[:, :, None, None, None]
-    expected = F.conv3d(pairs, weight, model.classifier.bias).mean((2, 3, 4))
+    weight = model.head.classifier.weight[:, :, None, None, None]
+    expected = F.conv3d(pairs, weight, model.head.classifier.bias).mean((2, 3, 4))
     assert_close(model(clip).logits, expected)
     weights = torch.tensor([1 / 6, 1 / 3, 1 / 3, 1 / 6])
     assert_close(output.pooler_output, (hidden[..., 0, 0] * weights).sum(2))
@@ -109,7 +109,7 @@ def test_too_few_frames_and_pixels_are_refused_with_the_minimum(padding, shape, 
 @pytest.mark.parametrize("padding", ["same", "symmetric"])
 def test_the_minimum_suffices(padding):
     config = I3DConfig(**TINY | {"num_frames": 16}, padding=padding)
-    frames, side = config.minimum_input()
+    frames, side = config.find_minimum_input()
     features = I3DModel(config).eval()(torch.randn(1, frames, 3, side, side)).pooler_output
     assert features.isfinite().all()
 
@@ -152,14 +152,45 @@ def test_the_layers_have_the_names_of_the_paper():
 def test_what_a_pooling_gives_can_be_had_by_its_name():
     model = I3DModel(I3DConfig(**TINY)).eval()
     clip = torch.randn(1, 10, 3, 32, 32)
-    before = model.get_features(clip, "mixed_3c")
-    assert_close(model.get_features(clip, "max_pool3d_4a_3x3"), model.max_pool3d_4a_3x3(before))
+    before = model.get_features("mixed_3c", pixel_values_videos=clip)
+    assert_close(model.get_features("max_pool3d_4a_3x3", pixel_values_videos=clip), model.max_pool3d_4a_3x3(before))
 
 
 def test_optimized_at_odd_sizes_it_gives_the_same_logits():
     model = convert("hassony2/i3d_flow", Golden.load("hassony2_i3d_flow").state_dict())
     clip = torch.randn(1, 11, 2, 41, 58)
-    assert_close(muybridge.optimize(model, exact=True)(clip).logits, model(clip).logits, rtol=1e-4, atol=1e-4)
+    optimized = muybridge.optimize(model, exact=True)
+    assert_close(optimized(flow_values=clip).logits, model(flow_values=clip).logits, rtol=1e-4, atol=1e-4)
+
+
+# Flow
+
+
+def test_flow_goes_where_frames_do():
+    """Flow of two channels is make_convolution_layers as frames of two channels would be."""
+    torch.manual_seed(0)
+    model = I3DForVideoClassification(I3DConfig(**TINY, modality="flow")).eval()
+    assert model.input_shapes() == {"flow_values": (16, 2, 224, 224)}
+    assert model.main_input_name == "flow_values"
+    of_frames = I3DForVideoClassification(I3DConfig(**TINY, num_channels=2)).eval()
+    of_frames.load_state_dict(model.state_dict())
+    clip = torch.randn(2, 16, 2, 32, 32)
+    assert torch.equal(model(flow_values=clip).logits, of_frames(pixel_values_videos=clip).logits)
+    views = clip[:, None].expand(-1, 3, -1, -1, -1, -1)
+    assert_close(model(flow_values=views).logits.softmax(-1), model(flow_values=clip).logits.softmax(-1))
+
+
+def test_a_network_of_flow_refuses_frames_and_one_of_frames_flow():
+    flow_model, frame_model = (I3DForVideoClassification(I3DConfig(**TINY, modality=name)) for name in ("flow", "rgb"))
+    with pytest.raises(ValueError, match="I3DModel takes flow_values, and was given pixel_values_videos"):
+        flow_model(pixel_values_videos=torch.randn(1, 16, 2, 32, 32))
+    with pytest.raises(ValueError, match="I3DModel takes pixel_values_videos, and was given flow_values"):
+        frame_model(flow_values=torch.randn(1, 16, 3, 32, 32))
+
+
+def test_flow_of_three_channels_is_refused():
+    with pytest.raises(Exception, match="num_channels is 3; optical flow has 2"):
+        I3DConfig(modality="flow", num_channels=3)
 
 
 # The processor
@@ -221,7 +252,7 @@ def test_a_bound_of_flow_that_cannot_be_is_refused():
 
 def test_the_bound_of_the_flow_is_saved_with_the_processor(tmp_path):
     I3DFlowProcessor(flow_bound=19.0).save_pretrained(tmp_path)
-    I3DModel(I3DConfig(**TINY, num_channels=2)).save_pretrained(tmp_path)
+    I3DModel(I3DConfig(**TINY, modality="flow")).save_pretrained(tmp_path)
     processor = muybridge.AutoVideoProcessor.from_pretrained(tmp_path)
     assert isinstance(processor, I3DFlowProcessor)
     assert processor.flow_bound == 19.0

@@ -32,7 +32,7 @@ from transformers import (
 from muybridge.models.frame_pooling import FramePoolingConfig, FramePoolingForVideoClassification
 from muybridge.models.lrcn import LRCNForVideoClassification
 from muybridge.models.simple_cnn import TINY_BACKBONE, SimpleCNNConfig, SimpleCNNForImageClassification
-from muybridge.models.simple_cnn.layers import build, shape_after
+from muybridge.models.simple_cnn.layers import build_layer, compute_shape
 from muybridge.training.parameters import freeze
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32, "patch_size": 16}
@@ -129,8 +129,10 @@ def test_a_frozen_encoder_of_transformers_gets_no_gradient():
 def test_layers_of_the_encoder_are_averaged_over_views_frame_by_frame():
     model = network(ENCODERS["ours"][0])
     views = torch.randn(2, 3, 4, 3, 32, 32)  # (B, V, T, C, H, W)
-    given = model.get_features(views, "encoder.network.stages.0")
-    one_by_one = [model.get_features(views[:, view], "encoder.network.stages.0") for view in range(3)]
+    given = model.get_features("encoder.network.stages.0", pixel_values_videos=views)
+    one_by_one = [
+        model.get_features("encoder.network.stages.0", pixel_values_videos=views[:, view]) for view in range(3)
+    ]
     assert given.shape[0] == 2 * 4
     assert_close(given, torch.stack(one_by_one).mean(0))
 
@@ -200,7 +202,7 @@ def test_a_classifier_on_a_trained_encoder_of_ours_has_its_weights(tmp_path):
     trained.save_pretrained(tmp_path)
     model = FramePoolingForVideoClassification.from_backbone(tmp_path).eval()
     assert model.config.image_size == 32
-    assert_close(model.base_model.encoder(images()), trained.get_features(images()))
+    assert_close(model.base_model.encoder(images()), trained.get_features(pixel_values=images()))
 
 
 def test_a_trained_clip_gives_its_vision_part(tmp_path):
@@ -237,7 +239,7 @@ def test_pooling_padded_as_tensorflow_does_it_takes_no_padding_in(kind, size, ke
     reduce = torch.amax if kind == "max_pooling" else torch.mean
     windows = [[image[..., max(y, 0) : y + kernel, max(x, 0) : x + kernel] for x in starts] for y in starts]
     expected = torch.stack([torch.stack([reduce(each, (2, 3)) for each in row], -1) for row in windows], -2)
-    assert_close(nn.Sequential(*build(layer, (2, size, size)))(image), expected)
+    assert_close(nn.Sequential(*build_layer(layer, (2, size, size)))(image), expected)
 
 
 def test_the_shapes_that_layers_are_said_to_give_are_those_that_they_give():
@@ -252,8 +254,8 @@ def test_the_shapes_that_layers_are_said_to_give_are_those_that_they_give():
     ]
     hidden, shape = torch.randn(2, 3, 21, 22), (3, 21, 22)
     for layer in layers:
-        hidden = nn.Sequential(*build(layer, shape))(hidden)
-        shape = shape_after([layer], shape)
+        hidden = nn.Sequential(*build_layer(layer, shape))(hidden)
+        shape = compute_shape([layer], shape)
         assert tuple(hidden.shape[1:]) == shape
 
 

@@ -23,9 +23,9 @@ from muybridge.checkpoints import save_checkpoint
 from muybridge.cli import main
 from muybridge.conversion import SOURCES
 from muybridge.models import ARCHITECTURES, alexnet, cnn_m, googlenet, vgg, zfnet
-from muybridge.models.inspection import count_gmacs, count_parameters
+from muybridge.models.inspection import count_gmacs, count_parameters, make_random_inputs
 from muybridge.models.layers import LocalResponseNorm, MaxPooling2d
-from muybridge.models.registry import image_architectures
+from muybridge.models.registry import list_architectures
 from muybridge.publishing import PublishingError, check_folder
 
 PLAIN = {name: ARCHITECTURES[name] for name in ("alexnet", "zfnet", "cnn_m", "vgg")}
@@ -37,7 +37,7 @@ each_plain = pytest.mark.parametrize("architecture", PLAIN.values(), ids=PLAIN)
 
 def make(architecture, **fields):
     torch.manual_seed(0)
-    return architecture.classifier(architecture.tiny_config(**fields)).eval()
+    return architecture.task_model(architecture.tiny_config(**fields)).eval()
 
 
 def noise(*shape, seed=0):
@@ -48,8 +48,8 @@ def on_paper(config):
     """The trunk of a config, without memory, and the sizes of what its stages give."""
     architecture = ARCHITECTURES[config.model_type]
     with torch.device("meta"):
-        model = architecture.classifier(config).eval()
-        states = model(torch.empty(1, *config.input_shape()), output_hidden_states=True).hidden_states
+        model = architecture.task_model(config).eval()
+        states = model(**make_random_inputs(model), output_hidden_states=True).hidden_states
     return model, [tuple(state.shape[1:]) for state in states]
 
 
@@ -57,7 +57,7 @@ def on_paper(config):
 
 
 def test_alexnet_of_2012_has_the_maps_and_the_parameters_of_the_paper():
-    model, sizes = on_paper(alexnet.AlexNetConfig.preset("2012", num_labels=1000))
+    model, sizes = on_paper(alexnet.AlexNetConfig.from_preset("2012", num_labels=1000))
     assert sizes[:2] == [(96, 27, 27), (256, 13, 13)]
     assert sizes[2:] == [(384, 13, 13), (384, 13, 13), (256, 6, 6), (4096,), (4096,)]
     # 48 of the 96 maps reach each half of the second layer, and 192 of 384 each half of the fourth and fifth.
@@ -87,7 +87,7 @@ def test_cnn_m_has_the_sizes_of_its_prototxt():
 
 
 def test_the_temporal_network_of_two_streams_leaves_out_the_second_norm():
-    model, _ = on_paper(cnn_m.CNNMConfig.preset("2048_one_norm", num_channels=20))
+    model, _ = on_paper(cnn_m.CNNMConfig.from_preset("2048_one_norm", num_channels=20))
     assert [module for module in model.modules() if isinstance(module, LocalResponseNorm)] == [
         model.base_model.conv1.norm1
     ]
@@ -97,7 +97,7 @@ def test_the_temporal_network_of_two_streams_leaves_out_the_second_norm():
 @pytest.mark.parametrize(("depth", "millions"), [("11", 133), ("13", 133), ("16", 138), ("19", 144)])
 def test_vgg_has_the_layers_and_the_parameters_of_the_papers_table(depth, millions):
     for name in (depth, f"{depth}_bn"):
-        model, sizes = on_paper(vgg.VGGConfig.preset(name, num_labels=1000))
+        model, sizes = on_paper(vgg.VGGConfig.from_preset(name, num_labels=1000))
         linear = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
         norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
         assert len(linear) == int(depth)
@@ -108,14 +108,14 @@ def test_vgg_has_the_layers_and_the_parameters_of_the_papers_table(depth, millio
 
 @pytest.mark.parametrize("preset", ["2014", "batch_norm"])
 def test_googlenet_has_the_maps_of_the_papers_table(preset):
-    model, sizes = on_paper(googlenet.GoogLeNetConfig.preset(preset, num_labels=1000))
+    model, sizes = on_paper(googlenet.GoogLeNetConfig.from_preset(preset, num_labels=1000))
     assert [size[1:] for size in sizes] == [(56, 56), (28, 28), *[(28, 28)] * 2, *[(14, 14)] * 5, *[(7, 7)] * 2]
     assert [size[0] for size in sizes] == [64, 192, 256, 480, 512, 512, 512, 528, 832, 832, 1024]
     assert count_gmacs(model) == pytest.approx(1.5, abs=0.1)  # "1.5 billion multiply-adds at inference time"
 
 
 def test_googlenet_of_2014_has_5x5_branches_and_response_norms_where_the_other_has_batch_norms():
-    model, _ = on_paper(googlenet.GoogLeNetConfig.preset("2014"))
+    model, _ = on_paper(googlenet.GoogLeNetConfig.from_preset("2014"))
     trunk = model.base_model
     assert trunk.inception3a.branch_5x5[1].convolution.kernel_size == (5, 5)
     assert not [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -125,47 +125,50 @@ def test_googlenet_of_2014_has_5x5_branches_and_response_norms_where_the_other_h
 
 def test_an_image_network_knows_its_published_forms_by_name():
     with pytest.raises(ValueError, match=r"VGGConfig has no preset '16bn'; did you mean '16_bn'\?"):
-        vgg.VGGConfig.preset("16bn")
-    assert vgg.VGGConfig.preset("19", image_size=64).image_size == 64
+        vgg.VGGConfig.from_preset("16bn")
+    assert vgg.VGGConfig.from_preset("19", image_size=64).image_size == 64
 
 
 # Training
 
 
-def test_the_loss_of_googlenet_in_training_has_those_of_its_auxiliary_heads_in_it():
-    model = make(CLASSIC["googlenet"], classifier_dropout=0.0).train()
+def test_the_loss_of_googlenet_in_training_has_those_of_its_helpers_in_it():
+    model = make(CLASSIC["googlenet"], head={"dropout": 0.0, "auxiliary_dropout": 0.0, "sizes": (4, 8)}).train()
     for norm in model.modules():
         if isinstance(norm, nn.BatchNorm2d):
             norm.eval()
     images, labels = noise(2, 3, 32, 32), torch.tensor([0, 2])
     states = model.base_model(images, output_hidden_states=True).hidden_states
-    of_heads = [
-        F.cross_entropy(model.auxiliary_heads[name](states[index]), labels)
+    of_helpers = [
+        F.cross_entropy(model.head.helpers[name](states[index]), labels)
         for name, index in (("inception4a", 3), ("inception4b", 4))
     ]
-    expected = F.cross_entropy(model(images).logits, labels) + 0.3 * sum(of_heads)
+    expected = F.cross_entropy(model(images).logits, labels) + 0.3 * sum(of_helpers)
     output = model(images, labels=labels)
     assert_close(output.loss, expected)
     assert output.hidden_states is None
     assert_close(model.eval()(images, labels=labels).loss, F.cross_entropy(model(images).logits, labels))
 
 
-def test_auxiliary_heads_are_saved_and_get_the_new_labels(tmp_path):
+def test_helpers_are_saved_and_get_the_new_labels(tmp_path):
     model = make(CLASSIC["googlenet"])
     model.save_pretrained(tmp_path)
     loaded = AutoModelForImageClassification.from_pretrained(tmp_path)
-    name = "auxiliary_heads.inception4a.classifier.weight"
+    name = "head.helpers.inception4a.classifier.weight"
     assert torch.equal(loaded.state_dict()[name], model.state_dict()[name])
-    loaded.reset_classifier(["cat", "dog", "emu", "fox"])
-    assert {head.classifier.out_features for head in loaded.auxiliary_heads.values()} == {4}
+    kept = loaded.head.helpers["inception4a"].fully_connected[0].weight.clone()
+    loaded.reset_head(["cat", "dog", "emu", "fox"])
+    assert {helper.classifier.out_features for helper in loaded.head.helpers.values()} == {4}
+    assert torch.equal(loaded.head.helpers["inception4a"].fully_connected[0].weight, kept)
     loaded.train()(noise(2, 3, 32, 32), labels=torch.tensor([3, 1])).loss.backward()
 
 
-def test_a_googlenet_without_heads_trains_as_well():
-    model = make(CLASSIC["googlenet"], has_auxiliary_heads=False).train()
+def test_a_googlenet_without_helpers_trains_as_well():
+    model = make(CLASSIC["googlenet"], head={"name": "linear"}).train()
     model(noise(2, 3, 32, 32), labels=torch.tensor([2, 1])).loss.backward()
-    assert not [name for name in model.state_dict() if "auxiliary" in name]
-    model.reset_classifier(2)
+    assert not [name for name in model.state_dict() if "helpers" in name]
+    assert model.config.head == {"name": "linear", "dropout": 0.2}
+    model.reset_head(2)
 
 
 def test_pixels_normalised_by_imagenets_colours_become_those_that_the_weights_expect():
@@ -179,13 +182,15 @@ def test_pixels_normalised_by_imagenets_colours_become_those_that_the_weights_ex
 
 
 def test_dropout_stands_where_the_network_has_it():
-    model = make(PLAIN["alexnet"], fully_connected_dropouts=(0.5, 0.0), classifier_dropout=0.0)
+    model = make(PLAIN["alexnet"], fully_connected_dropouts=(0.5, 0.0), head={"dropout": 0.0})
     images = noise(4, 3, 32, 32)
-    fc6 = [model.train().get_features(images, "fc6") for _ in range(2)]
+    fc6 = [model.train().get_features("fc6", pixel_values=images) for _ in range(2)]
     assert not torch.equal(*fc6)
-    model = make(PLAIN["alexnet"], fully_connected_dropouts=(0.0, 0.5), classifier_dropout=0.0).train()
-    assert torch.equal(model.get_features(images, "fc6"), model.get_features(images, "fc6"))
-    assert not torch.equal(model.get_features(images, "fc7"), model.get_features(images, "fc7"))
+    model = make(PLAIN["alexnet"], fully_connected_dropouts=(0.0, 0.5), head={"dropout": 0.0}).train()
+    assert torch.equal(model.get_features("fc6", pixel_values=images), model.get_features("fc6", pixel_values=images))
+    assert not torch.equal(
+        model.get_features("fc7", pixel_values=images), model.get_features("fc7", pixel_values=images)
+    )
 
 
 # Larger and smaller images
@@ -226,8 +231,8 @@ def test_a_larger_image_is_scored_by_the_mean_of_its_map(architecture):
     model, images = make(architecture), noise(2, 3, 96, 128)
     assert_close(model(images).logits, model.get_score_map(images).mean(dim=(2, 3)))
     places = model.get_score_map(images).shape[2:]
-    assert model.get_features(images, "fc7").shape == (2, *places, 20)
-    assert model.get_features(images).shape == (2, 20)
+    assert model.get_features("fc7", pixel_values=images).shape == (2, *places, 20)
+    assert model.get_features(pixel_values=images).shape == (2, 20)
 
 
 @each_plain
@@ -235,15 +240,15 @@ def test_a_network_that_pools_adaptively_takes_any_size(architecture):
     model = make(architecture, pooled_size=2)
     for size in ((32, 32), (70, 101)):
         images = noise(2, 3, *size)
-        maps = model.get_features(images, "conv5")
+        maps = model.get_features("conv5", pixel_values=images)
         expected = model.base_model.fc6(F.adaptive_avg_pool2d(maps, 2).flatten(1))
-        assert_close(model.get_features(images, "fc6"), expected)
+        assert_close(model.get_features("fc6", pixel_values=images), expected)
 
 
 def test_googlenet_scores_a_larger_image_by_the_mean_of_its_last_map():
     model, images = make(CLASSIC["googlenet"]), noise(2, 3, 96, 128)
     maps = model.base_model(images).last_hidden_state
-    assert_close(model(images).logits, model.classifier(maps.mean(dim=(2, 3))))
+    assert_close(model(images).logits, model.head.classifier(maps.mean(dim=(2, 3))))
 
 
 @each_classic
@@ -260,7 +265,7 @@ def test_an_image_too_small_is_refused_with_the_size_that_is_needed(architecture
 @each_plain
 def test_the_smallest_size_is_that_below_which_the_layers_themselves_fail(architecture):
     trunk = make(architecture).base_model
-    smallest = trunk.config.smallest_side(1)
+    smallest = trunk.config.find_smallest_side(1)
 
     def run(side):
         hidden = noise(1, 3, side, side)
@@ -277,8 +282,8 @@ def test_the_smallest_size_is_that_below_which_the_layers_themselves_fail(archit
 def test_a_config_of_images_that_vanish_is_refused():
     with pytest.raises(Exception, match=r"an image of 31×31 vanishes in this network's stages; use image_size ≥ 32"):
         vgg.VGGConfig(image_size=31)
-    with pytest.raises(Exception, match=r"leave a map of 4×4; use auxiliary_pooling"):
-        googlenet.GoogLeNetConfig.preset("2014", image_size=64)
+    with pytest.raises(Exception, match=r"windows of 5×5 places, and their maps have 4×4; set pooling to 'adaptive'"):
+        googlenet.GoogLeNetConfig.from_preset("2014", image_size=64)
 
 
 @pytest.mark.parametrize(
@@ -322,10 +327,12 @@ def test_max_poolings_return_where_their_maxima_were(architecture):
 
 def test_layers_within_a_stage_are_reached_by_the_papers_names():
     model, images = make(PLAIN["vgg"]), noise(1, 3, 32, 32)
-    conv2_1 = model.get_features(images, "conv2.conv2_1")
+    conv2_1 = model.get_features("conv2.conv2_1", pixel_values=images)
     trunk = model.base_model
     assert_close(conv2_1, trunk.conv2.conv2_1(trunk.conv1(images)))
-    assert_close(model.get_features(images, "conv2.pool2"), model.get_features(images, "conv2"))
+    assert_close(
+        model.get_features("conv2.pool2", pixel_values=images), model.get_features("conv2", pixel_values=images)
+    )
 
 
 # From a file to a label
@@ -366,7 +373,7 @@ def test_pictures_of_every_kind_become_the_same_label(architecture, tmp_path, pi
         zip(("cat", "dog", "emu"), scores, strict=True)
     )
     features = pipeline("image-feature-extraction", model=str(tmp_path / "model"), pool=True)(str(file))
-    assert_close(torch.tensor(features), model.get_features(expected))
+    assert_close(torch.tensor(features), model.get_features(pixel_values=expected))
 
 
 @each_classic
@@ -405,7 +412,7 @@ def test_cards_and_info_speak_of_images(architecture, tmp_path, capsys):
 def test_a_converted_resnet_is_one_of_transformers_with_a_processor_that_is_found(tmp_path, picture, capsys):
     architecture = SOURCES["torchvision/resnet18"].architecture
     torch.manual_seed(0)
-    model = architecture.classifier(architecture.config(**architecture.tiny, num_labels=3)).eval()
+    model = architecture.task_model(architecture.config(**architecture.tiny, num_labels=3)).eval()
     facts = CardFacts("A test", "model", "What it is.", "mit", "muybridge convert …", architecture.papers)
     save_checkpoint(tmp_path / "model", model, architecture.processor(), write_card(model, facts))
     picture.save(tmp_path / "picture.png")
@@ -447,6 +454,6 @@ def test_every_architecture_for_images_is_listed_with_its_size(capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     for name, size in (("alexnet", "227×227"), ("zfnet", "224×224"), ("googlenet", "224×224")):
-        assert name in image_architectures()
+        assert name in list_architectures("image-classification")
         assert any(name in line and size in line for line in lines)
     assert any("torchvision/resnet50" in line and "imagenet-1k" in line for line in lines)

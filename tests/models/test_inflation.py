@@ -6,9 +6,11 @@ from torch.testing import assert_close
 from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
 
 from muybridge import inflate
+from muybridge.models.adapters import find_head
 from muybridge.models.c3d import C3DConfig, C3DForVideoClassification
 from muybridge.models.googlenet import GoogLeNetConfig, GoogLeNetForImageClassification
 from muybridge.models.i3d import I3DForVideoClassification
+from muybridge.models.inspection import make_random_inputs
 from muybridge.models.vgg import VGGConfig, VGGForImageClassification
 from muybridge.models.video_resnet import VideoResNetForVideoClassification
 
@@ -19,7 +21,7 @@ TINY_MODULES = [[3, 2, 4, 1, 2, 2]] * 9
 def googlenet(**fields):
     return GoogLeNetForImageClassification(
         GoogLeNetConfig(
-            stem_sizes=(4, 4, 6), inception_sizes=TINY_MODULES, image_size=40, has_auxiliary_heads=False,
+            stem_sizes=(4, 4, 6), inception_sizes=TINY_MODULES, image_size=40, head={"name": "linear"},
             id2label=LABELS, **fields,
         )
     )  # fmt: skip
@@ -133,7 +135,7 @@ def test_a_still_video_gives_the_images_hidden_states_where_no_zero_beside_the_v
             times.items(), states_of_image(image_model, image, len(times)), strict=True
         ):
             seen += layers
-            state = video_model.get_features(video, name)
+            state = video_model.get_features(name, pixel_values_videos=video)
             places = clear_positions(seen, num_frames)
             assert places
             assert expected.std() > 0.01
@@ -148,7 +150,7 @@ def test_near_the_ends_of_a_still_video_the_zeros_beside_it_are_seen(case):
     image_model = trained(make())
     image, video = image_and_still_video(image_model, num_frames)
     with torch.inference_mode():
-        state = inflate(image_model, num_frames=num_frames).get_features(video, next(iter(times)))
+        state = inflate(image_model, num_frames=num_frames).get_features(next(iter(times)), pixel_values_videos=video)
         expected = states_of_image(image_model, image, 1)[0]
     assert (state[:, :, 0] - expected).abs().max() > 1e-2
 
@@ -161,7 +163,7 @@ def test_with_filters_in_the_middle_a_still_video_gives_all_that_the_image_gives
     video_model = inflate(image_model, num_frames=16, center=True)
     with torch.inference_mode():
         for name, expected in zip(times, states_of_image(image_model, image, len(times)), strict=True):
-            state = video_model.get_features(video, name)
+            state = video_model.get_features(name, pixel_values_videos=video)
             assert_close(state, expected[:, :, None].expand_as(state), rtol=1e-4, atol=1e-4)
         output, expected = video_model(video, output_hidden_states=True), image_model(image, output_hidden_states=True)
     assert_close(output.logits, expected.logits, rtol=1e-4, atol=1e-4)
@@ -180,12 +182,9 @@ def test_the_classifier_and_the_labels_come_along(case, tmp_path):
     assert not video_model.training
     assert video_model.config.num_frames == num_frames
     assert video_model.config.id2label == LABELS
-    linear = (
-        image_model.classifier[-1]
-        if isinstance(image_model.classifier, torch.nn.Sequential)
-        else image_model.classifier
-    )
-    assert torch.equal(video_model.get_classifier().weight, linear.weight)
+    head = find_head(image_model)
+    linear = head if isinstance(head, torch.nn.Linear) else head.classifier
+    assert torch.equal(video_model.get_head().classifier.weight, linear.weight)
     video_model.save_pretrained(tmp_path)
     again = video_class.from_pretrained(tmp_path)
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in video_model.state_dict().items())
@@ -235,7 +234,7 @@ def test_an_i3d_of_a_googlenet_that_transforms_its_input_takes_what_it_transform
 
 
 def test_what_cannot_be_inflated_is_told_what_can():
-    message = r"ResNetModel cannot be inflated.* GoogLeNet with batch norm .*; ResNet of transformers .*; VGG "
+    message = r"ResNetModel cannot be inflated.* VGG .*; GoogLeNet with batch norm .*; ResNet of transformers "
     with pytest.raises(TypeError, match=message):
         inflate(ResNetModel(resnet().config))
     with pytest.raises(TypeError, match="Linear cannot be inflated"):
@@ -265,7 +264,7 @@ def test_a_c3d_runs_on_the_smallest_clip_that_its_config_takes(is_padded):
     fields = {"depths": (1, 1, 1), "hidden_sizes": (4, 4, 4), "fully_connected_size": 8}
     fields |= {"num_frames": 4, "image_size": 4 if is_padded else 8, "is_last_pooling_padded": is_padded}
     model = C3DForVideoClassification(C3DConfig(**fields, has_batch_norm=True)).eval()
-    assert model(torch.randn(1, *model.config.input_shape())).logits.isfinite().all()
+    assert model(**make_random_inputs(model)).logits.isfinite().all()
     for name in ("num_frames", "image_size"):
         with pytest.raises(
             Exception, match=f"vanish in 3 poolings; use num_frames ≥ 4 and image_size ≥ {fields['image_size']}"

@@ -14,7 +14,7 @@ from muybridge.models.layers import (
     LocalResponseNorm,
     MaxPooling2d,
     WithPresets,
-    windows,
+    slide_windows,
 )
 
 
@@ -60,14 +60,14 @@ def test_a_window_without_a_middle_is_refused():
 @pytest.mark.parametrize("pooling", [MaxPooling2d(2, 2), MaxPooling2d(3, 2), MaxPooling2d(3, 2, ceil_mode=True)])
 def test_switches_are_where_the_maxima_were(pooling):
     hidden = noise(2, 3, 8, 10)
-    pooled, switches = pooling.with_switches(hidden)
+    pooled, switches = pooling.pool_with_switches(hidden)
     assert torch.equal(pooled, pooling(hidden))
     assert torch.equal(hidden.flatten(2).gather(2, switches.flatten(2)).view_as(pooled), pooled)
 
 
 def test_unpooling_puts_the_maxima_back_and_nothing_else():
     hidden = noise(2, 3, 8, 10)
-    pooled, switches = MaxPooling2d(2, 2).with_switches(hidden)
+    pooled, switches = MaxPooling2d(2, 2).pool_with_switches(hidden)
     unpooled = F.max_unpool2d(pooled, switches, 2, 2, output_size=hidden.shape[-2:])
     is_largest = hidden == F.interpolate(pooled, scale_factor=2)
     assert torch.equal(unpooled, torch.where(is_largest, hidden, 0))
@@ -84,7 +84,7 @@ def test_fully_connected_layers_run_as_a_convolution_on_a_larger_map():
     layer, hidden = FullyConnected(3 * 4 * 4, 5), noise(2, 3, 6, 9)
     linear = layer[0]
     expected = F.conv2d(hidden, linear.weight.view(5, 3, 4, 4), linear.bias).relu()
-    assert_close(layer(windows(hidden, 4)).permute(0, 3, 1, 2), expected)
+    assert_close(layer(slide_windows(hidden, 4)).permute(0, 3, 1, 2), expected)
 
 
 class Shape(WithPresets):
@@ -96,8 +96,11 @@ class Shape(WithPresets):
 
 
 def test_a_preset_sets_fields_and_given_ones_win():
-    assert Shape.preset("square").sides == 4
-    assert (Shape.preset("square", sides=5, colour="blue").sides, Shape.preset("square", colour="blue").colour) == (
+    assert Shape.from_preset("square").sides == 4
+    assert (
+        Shape.from_preset("square", sides=5, colour="blue").sides,
+        Shape.from_preset("square", colour="blue").colour,
+    ) == (
         5,
         "blue",
     )
@@ -105,4 +108,4 @@ def test_a_preset_sets_fields_and_given_ones_win():
 
 def test_an_unknown_preset_is_refused_with_those_there_are():
     with pytest.raises(ValueError, match=r"Shape has no preset 'squar'; did you mean 'square'\? it has 'square', 'tri"):
-        Shape.preset("squar")
+        Shape.from_preset("squar")

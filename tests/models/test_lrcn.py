@@ -31,7 +31,7 @@ def network(**fields):
     )
     model = LRCNForVideoClassification(config).eval()
     with torch.no_grad():  # every parameter counts
-        for parameter in [*model.base_model.recurrence.parameters(), *model.classifier.parameters()]:
+        for parameter in [*model.base_model.recurrence.parameters(), *model.head.classifier.parameters()]:
             parameter.add_(0.3 * torch.randn_like(parameter))
     return model
 
@@ -69,7 +69,7 @@ def test_the_recurrent_layers_compute_what_those_of_torch_compute(rnn_type, num_
     last = theirs(model.base_model.encoder.encode(clips(), keep=False)[0])[1]
     last = last[0] if rnn_type == "lstm" else last  # (layers · directions, B, H)
     final = last.unflatten(0, (num_layers, -1))[-1].transpose(0, 1).flatten(1)  # of the last layer, both directions
-    assert_close(model.get_features(clips()), final)
+    assert_close(model.get_features(pixel_values_videos=clips()), final)
 
 
 def test_a_gru_whose_reset_gate_comes_first_computes_what_its_authors_wrote():
@@ -99,10 +99,10 @@ def test_layers_may_have_sizes_of_their_own():
 def test_the_average_is_that_of_the_probabilities_at_every_frame():
     model = network(readout="average")
     states = model.base_model.recurrence(model.base_model.encoder.encode(clips(), keep=False)[0])
-    expected = (states @ model.classifier.weight.T + model.classifier.bias).softmax(-1).mean(1)
+    expected = (states @ model.head.classifier.weight.T + model.head.classifier.bias).softmax(-1).mean(1)
     assert_close(model(clips()).logits.softmax(-1), expected)
     of_logits = network(readout="average", problem_type="multi_label_classification")
-    expected = (states @ model.classifier.weight.T + model.classifier.bias).mean(1)
+    expected = (states @ model.head.classifier.weight.T + model.head.classifier.bias).mean(1)
     assert_close(of_logits(clips()).logits, expected)
 
 
@@ -110,13 +110,13 @@ def test_the_average_is_that_of_the_probabilities_at_every_frame():
 def test_a_label_that_no_frame_speaks_for_has_a_finite_loss_that_lessens(mask):
     model = network(readout="average")
     with torch.no_grad():
-        model.classifier.weight.mul_(1000)
+        model.head.classifier.weight.mul_(1000)
     least = model(clips()).logits.argmin(dim=-1)
     output = model(clips(), labels=least, frame_mask=mask)
     output.loss.backward()
     assert 110 < output.loss < torch.inf
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters() if parameter.grad is not None)
-    assert model.classifier.weight.grad.abs().max() > 0
+    assert model.head.classifier.weight.grad.abs().max() > 0
     state = None
     for frame in clips().unbind(1):
         stepped, state = model.step(frame, state)
@@ -199,8 +199,8 @@ def test_a_mask_of_other_views_is_refused_though_its_values_are_as_many(shape):
 @each_readout
 @pytest.mark.parametrize(("rnn_type", "num_layers"), [("lstm", 2), ("gru", 1)])
 def test_every_step_gives_what_the_frames_so_far_give(rnn_type, num_layers, readout):
-    head = [{"kind": "linear", "features": 5}, {"kind": "batch_norm"}, {"kind": "activation", "function": "relu"}]
-    model = network(rnn_type=rnn_type, num_layers=num_layers, readout=readout, head=head)
+    layers = [{"kind": "linear", "features": 5}, {"kind": "batch_norm"}, {"kind": "activation", "function": "relu"}]
+    model = network(rnn_type=rnn_type, num_layers=num_layers, readout=readout, readout_layers=layers)
     state = None
     for time in range(4):
         output, state = model.step(clips()[:, time], state)

@@ -10,18 +10,31 @@ from torch.testing import assert_close
 from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
 import muybridge
-from muybridge.models import ARCHITECTURES, optimization
+import toys
+from muybridge.models import ARCHITECTURES, adapt, optimization
+from muybridge.models.inspection import make_random_inputs
 from muybridge.models.optimization import PackedConvolution, fuse_sequential, optimize
+from muybridge.models.registry import FOREIGN_ARCHITECTURES
 
-each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
+TOYS = {each.name: each for each in (toys.VIDEO_AND_SOUND, toys.SOUND)}
+OURS = {**ARCHITECTURES, **TOYS}
+EVERY = {**OURS, **FOREIGN_ARCHITECTURES}
+each_of_ours = pytest.mark.parametrize("architecture", OURS.values(), ids=OURS.keys())
+each_architecture = pytest.mark.parametrize("architecture", EVERY.values(), ids=EVERY.keys())
 needs_bfloat16 = pytest.mark.skipif(
     not optimization.is_bfloat16_fast(torch.device("cpu")), reason="this processor has no bfloat16"
 )
 
 
+@pytest.fixture(autouse=True)
+def _with_toys():
+    with toys.registered(*TOYS.values()):
+        yield
+
+
 def make(architecture):
     torch.manual_seed(0)
-    model = architecture.classifier(architecture.tiny_config()).eval()
+    model = adapt(architecture.task_model(architecture.tiny_config())).eval()
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             train(module)
@@ -37,8 +50,14 @@ def train(norm):
     return norm
 
 
+def make_inputs(model, batch=2):
+    return make_random_inputs(model, batch, torch.Generator().manual_seed(0))
+
+
 def clips(model, batch=2):
-    return torch.randn(batch, *model.config.input_shape(), generator=torch.Generator().manual_seed(0))
+    """The input of a model that has one."""
+    (values,) = make_inputs(model, batch).values()
+    return values
 
 
 def distance(actual, expected):
@@ -61,9 +80,9 @@ def kinds(sequential):
 def test_an_exact_model_scores_as_the_original(architecture):
     model = make(architecture)
     optimized = optimize(model, exact=True)
-    pixels = clips(model)
-    assert distance(optimized(pixels).logits, model(pixels).logits) < 1e-5
-    assert distance(optimized.get_features(pixels), model.get_features(pixels)) < 1e-5
+    inputs = make_inputs(model)
+    assert distance(optimized(**inputs).logits, model(**inputs).logits) < 1e-5
+    assert distance(optimized.get_features(**inputs), model.get_features(**inputs)) < 1e-5
     assert optimized.dtype == torch.float32
 
 
@@ -72,10 +91,10 @@ def test_an_exact_model_scores_as_the_original(architecture):
 def test_a_bfloat16_model_scores_nearly_as_the_original(architecture):
     model = make(architecture)
     optimized = optimize(model)
-    pixels = clips(model)
-    logits = optimized(pixels).logits
+    inputs = make_inputs(model)
+    logits = optimized(**inputs).logits
     assert logits.dtype == torch.float32
-    assert distance(logits, model(pixels).logits) < 0.02
+    assert distance(logits, model(**inputs).logits) < 0.02
     assert optimized.dtype == torch.bfloat16
 
 
@@ -83,10 +102,10 @@ def test_a_bfloat16_model_scores_nearly_as_the_original(architecture):
 @each_architecture
 def test_float32_and_bfloat16_inputs_are_both_taken(architecture, exact):
     optimized = optimize(make(architecture), exact=exact)
-    pixels = clips(optimized).bfloat16()
-    expected = optimized(pixels.float()).logits
-    assert_close(optimized(pixels).logits, expected)
-    assert_close(optimized(**{optimized.main_input_name: pixels}).logits, expected)
+    inputs = {name: value.bfloat16() for name, value in make_inputs(optimized).items()}
+    expected = optimized(**{name: value.float() for name, value in inputs.items()}).logits
+    assert_close(optimized(**inputs).logits, expected)
+    assert_close(optimized(*inputs.values()).logits, expected)
 
 
 @each_architecture
@@ -94,7 +113,7 @@ def test_the_original_is_untouched(architecture):
     model = make(architecture).train()
     state = copy.deepcopy(model.state_dict())
     optimized = optimize(model)
-    optimized(clips(model))
+    optimized(**make_inputs(model))
     assert model.training
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert_close(model.state_dict(), state, rtol=0, atol=0)
@@ -106,9 +125,9 @@ def test_the_original_is_untouched(architecture):
 def test_class_config_and_outputs_are_kept(architecture):
     model = make(architecture)
     optimized = optimize(model, exact=True)
-    pixels = clips(model)
-    expected = model(pixels, labels=torch.tensor([0, 2]), output_hidden_states=True)
-    actual = optimized(pixels, labels=torch.tensor([0, 2]), output_hidden_states=True)
+    inputs = make_inputs(model)
+    expected = model(**inputs, labels=torch.tensor([0, 2]), output_hidden_states=True)
+    actual = optimized(**inputs, labels=torch.tensor([0, 2]), output_hidden_states=True)
     assert type(optimized) is type(model)
     assert optimized.config.to_dict() == model.config.to_dict()
     assert_close(actual.loss, expected.loss)
@@ -121,40 +140,53 @@ def test_class_config_and_outputs_are_kept(architecture):
 def test_views_are_averaged(architecture):
     model = make(architecture)
     optimized = optimize(model, exact=True)
-    views = torch.stack([clips(model), clips(model).flip(1)], dim=1)  # (B, V, T, C, H, W)
-    assert distance(optimized(views).logits, model(views).logits) < 1e-5
+    views = {name: torch.stack([value, value.flip(1)], dim=1) for name, value in make_inputs(model).items()}
+    assert distance(optimized(**views).logits, model(**views).logits) < 1e-5
 
 
-@each_architecture
+@each_of_ours
 def test_a_batch_computed_in_parts_gives_the_outputs_of_the_whole(architecture, monkeypatch):
     model = make(architecture)
-    pixels = clips(model, batch=5)
-    monkeypatch.setattr(optimization, "VALUES_IN_A_PART", 2 * pixels[0].numel())
-    actual = optimize(model, exact=True)(pixels, output_hidden_states=True)
-    expected = model(pixels, output_hidden_states=True)
+    inputs = make_inputs(model, batch=5)
+    monkeypatch.setattr(optimization, "VALUES_IN_A_PART", 2 * sum(value[0].numel() for value in inputs.values()))
+    sizes = []
+    optimized = optimize(model, exact=True)
+    optimized.get_stages()[-1].register_forward_hook(lambda *call: sizes.append(len(call[-1])))
+    actual = optimized(**inputs, output_hidden_states=True)
+    assert len(sizes) == 3  # of two, two and one
+    expected = model(**inputs, output_hidden_states=True)
     assert distance(actual.logits, expected.logits) < 1e-5
     for state, expected_state in zip(actual.hidden_states, expected.hidden_states, strict=True):
         assert distance(state, expected_state) < 1e-5
-    as_tuple = optimize(model, exact=True).base_model(pixels, return_dict=False)
-    assert_close(as_tuple, model.base_model(pixels, return_dict=False), rtol=1e-4, atol=1e-5)
+    as_tuple = optimize(model, exact=True).base_model(**inputs, return_dict=False)
+    assert_close(as_tuple, model.base_model(**inputs, return_dict=False), rtol=1e-4, atol=1e-5)
 
 
-@each_architecture
+def test_masks_are_divided_with_the_frames_that_they_are_of(monkeypatch):
+    model = make(ARCHITECTURES["lrcn"])
+    pixels = clips(model, batch=5)
+    mask = torch.arange(4) < torch.tensor([[4], [3], [2], [1], [4]])
+    monkeypatch.setattr(optimization, "VALUES_IN_A_PART", 2 * pixels[0].numel())
+    actual = optimize(model, exact=True)(pixel_values_videos=pixels, frame_mask=mask)
+    assert_close(actual.logits, model(pixel_values_videos=pixels, frame_mask=mask).logits, rtol=1e-4, atol=1e-5)
+
+
+@each_of_ours
 def test_a_trunk_alone_is_optimized(architecture):
     trunk = make(architecture).base_model
-    pixels = clips(trunk)
-    features = optimize(trunk).get_features(pixels)
-    assert distance(features.float(), trunk.get_features(pixels)) < 0.02
+    inputs = make_inputs(trunk)
+    features = optimize(trunk).get_features(**inputs)
+    assert distance(features.float(), trunk.get_features(**inputs)) < 0.02
 
 
 @pytest.mark.parametrize("exact", [True, False])
-@each_architecture
+@each_of_ours
 def test_without_packed_convolutions_the_scores_are_the_same(architecture, exact, monkeypatch):
     model = make(architecture)
     optimized = optimize(model, exact=exact)
-    packed = optimized(clips(model)).logits
+    packed = optimized(**make_inputs(model)).logits
     monkeypatch.setattr(optimization, "has_packed_convolutions", lambda: False)
-    assert distance(optimized(clips(model)).logits, packed) < (1e-5 if exact else 0.02)
+    assert distance(optimized(**make_inputs(model)).logits, packed) < (1e-5 if exact else 0.02)
 
 
 def test_a_processor_without_bfloat16_keeps_float32(monkeypatch):
@@ -163,9 +195,9 @@ def test_a_processor_without_bfloat16_keeps_float32(monkeypatch):
 
 
 @needs_bfloat16
-def test_the_classifier_keeps_its_digits():
+def test_the_head_keeps_its_digits():
     optimized = optimize(make(ARCHITECTURES["video_resnet"]))
-    assert optimized.get_classifier().weight.dtype == torch.float32
+    assert optimized.get_head().classifier.weight.dtype == torch.float32
     assert optimized.base_model.dtype == torch.bfloat16
 
 

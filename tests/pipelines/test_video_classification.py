@@ -17,8 +17,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pipeline")
     architecture = ARCHITECTURES["video_resnet"]
     torch.manual_seed(0)
-    model = architecture.classifier(architecture.tiny_config(id2label={0: "walk", 1: "run", 2: "jump"}))
-    model.get_classifier().weight.data.mul_(50)  # or all scores are near a third
+    model = architecture.task_model(architecture.tiny_config(id2label={0: "walk", 1: "run", 2: "jump"}))
+    model.get_head().classifier.weight.data.mul_(50)  # or all scores are near a third
     model.save_pretrained(folder / "model")
     processor = architecture.processor(
         size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, num_frames=4, fps=None
@@ -179,7 +179,8 @@ def test_without_a_softmax_the_logits_of_views_are_averaged(classify, folder):
         assert [labels[name] for name in ("walk", "run", "jump")] == pytest.approx(scored.tolist(), abs=1e-5)
 
 
-def test_labels_that_do_not_exclude_each_other_have_the_sigmoid_of_the_models_own_average(classify, folder):
+@pytest.mark.usefixtures("classify")
+def test_labels_that_do_not_exclude_each_other_have_the_sigmoid_of_the_models_own_average(folder):
     judge = VideoClassificationPipeline(folder / "model")
     judge.model.config.problem_type = "multi_label_classification"
     path = folder / "3.mp4"

@@ -13,8 +13,8 @@ from muybridge.cli import main
 from muybridge.data.sprites import write_sprites
 from muybridge.models import ARCHITECTURES
 from muybridge.training import train
-from muybridge.training.state import saved_states
-from training_runs import finish, make_settings, start, weights
+from muybridge.training.state import list_saved_states
+from training_runs import finish, make_settings, read_weights, start
 
 # A disk that is full, for a process that may write small files alone; it needs no rights and harms nobody else.
 FULL_DISK = (
@@ -158,8 +158,8 @@ def fail(process):
 
 
 def assert_same_weights(folder, others):
-    expected = weights(Path(others.output) / "model")
-    found = weights(folder / "model")
+    expected = read_weights(Path(others.output) / "model")
+    found = read_weights(folder / "model")
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
@@ -168,7 +168,7 @@ def test_a_state_that_finds_no_room_leaves_the_last_good_one_to_go_on_from(finis
     folder = tmp_path / "run"
     settings = copy_of(finished, folder)
     shutil.rmtree(folder / "model")
-    shutil.rmtree(saved_states(folder)[-1])
+    shutil.rmtree(list_saved_states(folder)[-1])
     said = fail(start(settings, "--resume", launcher=FULL_DISK))
     assert f"the state of step 4 cannot be saved in {folder}" in said
     assert "File too large" in said

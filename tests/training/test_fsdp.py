@@ -14,8 +14,8 @@ from muybridge.data.sprites import write_sprites
 from muybridge.models import ARCHITECTURES
 from muybridge.training.progress import read_metrics
 from muybridge.training.sharding import check_sharding
-from muybridge.training.state import saved_states
-from training_runs import finish, make_settings, start, weights
+from muybridge.training.state import list_saved_states
+from training_runs import finish, make_settings, read_weights, start
 
 COPIED = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
 SHARDED = (*COPIED, str(Path(__file__).parents[1] / "fsdp_on_cpu.py"))
@@ -51,13 +51,13 @@ def sharded(make_run):
 def test_sharded_weights_learn_what_copied_ones_learn(make_run, sharded):
     settings = make_run("copied")
     finish(start(settings, launcher=COPIED))
-    assert_close(weights(sharded / "model"), weights(Path(settings.output) / "model"), rtol=1e-5, atol=1e-6)
+    assert_close(read_weights(sharded / "model"), read_weights(Path(settings.output) / "model"), rtol=1e-5, atol=1e-6)
     expected, found = (read_metrics(folder / "metrics.jsonl") for folder in (Path(settings.output), sharded))
     assert [line.get("clip_hit_at_1") for line in found] == [line.get("clip_hit_at_1") for line in expected]
 
 
 def test_each_process_saves_its_part_and_the_checkpoint_is_whole(sharded):
-    for state in saved_states(sharded):
+    for state in list_saved_states(sharded):
         assert {path.name for path in (state / "optimizer_0").glob("*.distcp")} == {"__0_0.distcp", "__1_0.distcp"}
         assert {path.name for path in state.glob("random_states_*")} == {"random_states_0.pkl", "random_states_1.pkl"}
     _, report = AutoModelForVideoClassification.from_pretrained(sharded / "model", output_loading_info=True)
@@ -69,9 +69,9 @@ def test_a_sharded_run_goes_on_to_the_same_bits(make_run, sharded):
     folder = Path(settings.output)
     shutil.copytree(sharded, folder)
     shutil.rmtree(folder / "model")
-    shutil.rmtree(saved_states(folder)[-1])  # as if it had been killed in its last epoch
+    shutil.rmtree(list_saved_states(folder)[-1])  # as if it had been killed in its last epoch
     finish(start(settings, "--resume", launcher=SHARDED))
-    expected, found = weights(sharded / "model"), weights(folder / "model")
+    expected, found = read_weights(sharded / "model"), read_weights(folder / "model")
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 

@@ -12,8 +12,8 @@ from muybridge.cli import main
 from muybridge.data.sprites import write_sprites
 from muybridge.training import TrainingError, train
 from muybridge.training.progress import read_metrics
-from muybridge.training.state import saved_states
-from training_runs import NUM_CLIPS, finish, kill_when, make_settings, start, weights
+from muybridge.training.state import list_saved_states
+from training_runs import NUM_CLIPS, finish, kill_when, make_settings, read_weights, start
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,7 @@ def test_a_run_killed_at_any_step_ends_with_the_bits_of_one_that_was_not(uninter
     kill_when(start(settings), lambda: len(list((folder / "states").glob(f"step-{step:08d}*"))) > 0)
     assert not (folder / "model").exists()
     finish(start(settings, "--resume"))
-    expected, found = weights(tmp_path.joinpath(uninterrupted.output, "model")), weights(folder / "model")
+    expected, found = read_weights(tmp_path.joinpath(uninterrupted.output, "model")), read_weights(folder / "model")
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     metrics = read_metrics(folder / "metrics.jsonl")
     assert [line["step"] for line in metrics if "clip_hit_at_1" in line] == [4, 8, 12]
@@ -61,19 +61,19 @@ def test_a_run_killed_at_any_step_ends_with_the_bits_of_one_that_was_not(uninter
 def test_a_run_stopped_with_ctrl_c_is_saved_and_goes_on_to_the_same_bits(uninterrupted, tmp_path):
     settings = make_settings(**{**vars(uninterrupted), "data": uninterrupted.data[0], "output": tmp_path / "stopped"})
     folder = tmp_path / "stopped"
-    said = kill_when(start(settings), lambda: len(saved_states(folder)) > 1, signal.SIGINT)
+    said = kill_when(start(settings), lambda: len(list_saved_states(folder)) > 1, signal.SIGINT)
     assert "and saved; go on with --resume" in said
     finish(start(settings, "--resume"))
-    expected, found = weights(tmp_path.joinpath(uninterrupted.output, "model")), weights(folder / "model")
+    expected, found = read_weights(tmp_path.joinpath(uninterrupted.output, "model")), read_weights(folder / "model")
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def test_a_half_written_state_is_passed_over(sprites, tmp_path):
     settings = make_settings(sprites, tmp_path / "run", epochs=1)
     train(settings)
-    newest = saved_states(tmp_path / "run")[-1]
+    newest = list_saved_states(tmp_path / "run")[-1]
     shutil.copytree(newest, newest.with_name("step-00000099.partial"))
-    assert saved_states(tmp_path / "run")[-1] == newest
+    assert list_saved_states(tmp_path / "run")[-1] == newest
     train(settings, resume=True)  # nothing is left to do, and that is no error
 
 
@@ -85,7 +85,9 @@ def test_two_processes_are_one_with_twice_the_batch(sprites, tmp_path):
     finish(start(make_settings(sprites, tmp_path / "two", batch_size=2, **plain), "--evaluate", launcher=launcher))
     assert json.loads((tmp_path / "two" / "results" / "results.json").read_text())["num_videos"] == NUM_CLIPS // 3
     train(make_settings(sprites, tmp_path / "one", batch_size=4, **plain))
-    assert_close(weights(tmp_path / "two" / "model"), weights(tmp_path / "one" / "model"), rtol=1e-4, atol=1e-5)
+    assert_close(
+        read_weights(tmp_path / "two" / "model"), read_weights(tmp_path / "one" / "model"), rtol=1e-4, atol=1e-5
+    )
     two, one = (read_metrics(tmp_path / name / "metrics.jsonl") for name in ("two", "one"))
     assert [line.get("clip_hit_at_1") for line in two] == [line.get("clip_hit_at_1") for line in one]
 
@@ -94,7 +96,9 @@ def test_accumulated_batches_are_one_large_one(sprites, tmp_path):
     plain = {"augment": False, "dropout": 0.0}
     train(make_settings(sprites, tmp_path / "small", batch_size=2, accumulation_steps=2, **plain))
     train(make_settings(sprites, tmp_path / "large", batch_size=4, **plain))
-    assert_close(weights(tmp_path / "small" / "model"), weights(tmp_path / "large" / "model"), rtol=1e-4, atol=1e-5)
+    assert_close(
+        read_weights(tmp_path / "small" / "model"), read_weights(tmp_path / "large" / "model"), rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.fixture(scope="session")
@@ -114,27 +118,27 @@ def changed(before, after):
 
 def test_a_checkpoint_with_the_labels_of_the_data_keeps_its_classifier(checkpoint, sprites, tmp_path):
     folder = train(further(checkpoint, sprites, tmp_path / "run", learning_rate=1e-12, weight_decay=0.0, epochs=1))
-    assert_close(weights(folder), weights(checkpoint), rtol=0, atol=1e-6)
+    assert_close(read_weights(folder), read_weights(checkpoint), rtol=0, atol=1e-6)
 
 
 def test_with_the_classifier_alone_the_trunk_keeps_its_bits(checkpoint, sprites, tmp_path):
     folder = train(further(checkpoint, sprites, tmp_path / "run", trained="classifier", epochs=1))
-    assert changed(weights(checkpoint), weights(folder)) == {"classifier"}
+    assert changed(read_weights(checkpoint), read_weights(folder)) == {"head"}
 
 
 def test_two_steps_train_the_classifier_first_and_then_all(checkpoint, sprites, tmp_path):
     first = {"trained": "two-steps", "classifier_epochs": 1, "schedule": "constant"}
     only = train(further(checkpoint, sprites, tmp_path / "first", **first, steps=4))
     both = train(further(checkpoint, sprites, tmp_path / "both", **first, steps=8))
-    assert changed(weights(checkpoint), weights(only)) == {"classifier"}
-    assert changed(weights(checkpoint), weights(both)) == {"classifier", "c3d"}
+    assert changed(read_weights(checkpoint), read_weights(only)) == {"head"}
+    assert changed(read_weights(checkpoint), read_weights(both)) == {"head", "c3d"}
 
 
 def test_cached_features_train_the_same_classifier(checkpoint, sprites, tmp_path):
     fields = {"trained": "classifier", "augment": False, "dropout": 0.0, "epochs": 3, "learning_rate": 0.1}
     plain = train(further(checkpoint, sprites, tmp_path / "plain", **fields))
     cached = train(further(checkpoint, sprites, tmp_path / "cached", **fields, cache_features=True))
-    assert_close(weights(cached), weights(plain), rtol=1e-4, atol=1e-5)
+    assert_close(read_weights(cached), read_weights(plain), rtol=1e-4, atol=1e-5)
     assert (tmp_path / "cached" / "features.safetensors").is_file()
 
 
@@ -152,7 +156,7 @@ def test_several_data_sets_get_a_classifier_each(sprites, tmp_path):
 @pytest.mark.parametrize("fields", [{"optimizer": "adamw"}, {"mixed_precision": "bf16"}, {"channels_last": True}])
 def test_every_way_of_training_trains(sprites, tmp_path, fields):
     folder = train(make_settings(sprites, tmp_path / "run", steps=2, cutmix=1.0, max_gradient_norm=1.0, **fields))
-    assert all(tensor.isfinite().all() for tensor in weights(folder).values())
+    assert all(tensor.isfinite().all() for tensor in read_weights(folder).values())
 
 
 def test_a_network_with_batch_norm_learns_what_moves_where(tmp_path):

@@ -7,7 +7,7 @@ from torch import nn
 from muybridge.data.sprites import write_sprites
 from muybridge.training import train
 from muybridge.training.precision import pad_short_clips
-from training_runs import make_settings, weights
+from training_runs import make_settings, read_weights
 
 
 def gradients(convolution, clip, dtype):
@@ -40,7 +40,7 @@ def test_a_step_in_bfloat16_is_that_of_float32_where_clips_are_short(tmp_path):
 
     def weights_after_a_step(name, **fields):
         plain = {"num_frames": 2, "augment": False, "dropout": 0.0, "weight_decay": 0.0, "steps": 1}
-        return weights(train(make_settings(data, tmp_path / name, **{**plain, "learning_rate": 10.0, **fields})))
+        return read_weights(train(make_settings(data, tmp_path / name, **{**plain, "learning_rate": 10.0, **fields})))
 
     before = weights_after_a_step("before", learning_rate=1e-30)
     exact, rounded = weights_after_a_step("exact"), weights_after_a_step("rounded", mixed_precision="bf16")

@@ -7,8 +7,8 @@ import torch
 
 from muybridge.data.sprites import write_sprites
 from muybridge.training import train
-from muybridge.training.state import saved_states
-from training_runs import make_settings, weights
+from muybridge.training.state import list_saved_states
+from training_runs import make_settings, read_weights
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,8 @@ def test_a_run_goes_on_to_the_same_bits_when_killed(tmp_path, save_every_steps, 
     train(make_settings(tmp_path / "data", tmp_path / "run", **fields))
     folder = shutil.copytree(tmp_path / "run", tmp_path / "killed")
     shutil.rmtree(folder / "model")
-    shutil.rmtree(saved_states(folder)[-1])
-    assert saved_states(folder)[-1].name == f"step-{step:08d}"
+    shutil.rmtree(list_saved_states(folder)[-1])
+    assert list_saved_states(folder)[-1].name == f"step-{step:08d}"
     train(make_settings(tmp_path / "data", folder, **fields), resume=True)
-    expected, found = weights(tmp_path / "run" / "model"), weights(folder / "model")
+    expected, found = read_weights(tmp_path / "run" / "model"), read_weights(folder / "model")
     assert all(torch.equal(found[name], expected[name]) for name in expected)

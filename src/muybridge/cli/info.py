@@ -6,15 +6,10 @@ import mimetypes
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from muybridge.cli.arguments import add_json
 from muybridge.cli.errors import CommandError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-    from muybridge.models.registry import Architecture
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,40 +56,22 @@ def describe_model(name: str) -> dict[str, Any]:
     from transformers import AutoConfig
 
     from muybridge.cli.models_by_name import open_model
-    from muybridge.models.inspection import count_parameters
-    from muybridge.models.registry import get_architecture, is_known
+    from muybridge.models.inspection import describe_network
+    from muybridge.models.loading import load_processor
+    from muybridge.models.registry import find_architecture
 
     config = open_model(name, AutoConfig.from_pretrained)
-    if not is_known(config.model_type):
+    architecture = find_architecture(config.model_type)
+    if architecture is None:
         raise CommandError(f"{name} is a {config.model_type}, which is not one of Muybridge's architectures")
-    architecture = get_architecture(config.model_type)
     with torch.device("meta"):  # nothing but its size is wanted
-        model = architecture.auto_class.from_config(config)
+        model = architecture.get_task().get_auto_class().from_config(config)
     return {
         "model": name,
-        "architecture": config.model_type,
-        "parameters": count_parameters(model),
-        **describe_input(architecture, model),
-        "labels": config.num_labels,
+        **describe_network(model),
         "licence": read_licence(name),
-        "processor": type(architecture.processor_class.from_pretrained(name)).__name__,
+        "processor": type(load_processor(name)).__name__,
     }
-
-
-def describe_input(architecture: "Architecture", model: "PreTrainedModel") -> dict[str, Any]:
-    """What the network takes, and what that costs."""
-    from muybridge.models.base import NetworkConfig
-    from muybridge.models.inspection import count_gmacs
-    from muybridge.models.registry import input_shape_of
-
-    config, gmacs = model.config, round(count_gmacs(model), 2)
-    *frames, channels, height, width = input_shape_of(config)
-    size = f"{channels}×{height}×{width}"
-    features = {"features": config.hidden_size} if isinstance(config, NetworkConfig) else {}
-    if architecture.task == "image-classification":
-        return {"gmacs_an_image": gmacs, "input": size, **features}
-    protocol = str(config.get_protocol()) if config.protocol else "none is stated"
-    return {"gmacs_a_clip": gmacs, "input": f"{frames[0]} frames of {size}", **features, "protocol": protocol}
 
 
 def read_licence(name: str) -> str:

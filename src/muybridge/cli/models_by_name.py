@@ -32,10 +32,11 @@ def hide_loading_bars() -> None:
 
 def refuse_images(name: str, config: Any) -> None:
     """Refuses a network for images where one for videos is asked for."""
-    from muybridge.models.registry import image_architectures
+    from muybridge.models.registry import ARCHITECTURES, list_architectures
 
-    if config.model_type in image_architectures():
+    if config.model_type in list_architectures("image-classification"):
+        on_frames = " or ".join(each.task_model.__name__ for each in ARCHITECTURES.values() if each.takes_backbone)
         raise CommandError(
             f"{name} is a {config.model_type}, a network for images: use it in pipeline('image-classification'), or "
-            "put it on frames with FramePoolingForVideoClassification.from_backbone"
+            f"put it on frames with from_backbone of {on_frames}"
         )

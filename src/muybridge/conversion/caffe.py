@@ -18,12 +18,12 @@ Colour = tuple[float, float, float]  # blue, green, red
 PLAIN_RENAMES: Renames = [
     (r"^\w+\.conv\d\.(conv\d(?:_\d)?)\.layers\.convolution\.", r"\1."),
     (r"^\w+\.(fc[67])\.0\.", r"\1."),
-    (r"^classifier\.", "fc8."),
+    (r"^head\.classifier\.", "fc8."),
 ]
 GOOGLENET_RENAMES: Renames = [
-    (r"^classifier\.", "loss3/classifier."),
-    (r"^auxiliary_heads\.inception4a\.", "loss1/"),
-    (r"^auxiliary_heads\.inception4d\.", "loss2/"),
+    (r"^head\.classifier\.", "loss3/classifier."),
+    (r"^head\.helpers\.inception4a\.", "loss1/"),
+    (r"^head\.helpers\.inception4d\.", "loss2/"),
     (r"^(loss\d)/convolution\.layers\.convolution\.", r"\1/conv."),
     (r"^(loss\d)/fully_connected\.0\.", r"\1/fc."),
     (r"^googlenet\.conv1\.conv1\.layers\.convolution\.", "conv1/7x7_s2."),
@@ -43,11 +43,11 @@ MEAN_OF_CNN_M = (102.717, 115.7726, 123.5094)
 MEAN_OF_VGG = (103.939, 116.779, 123.68)
 
 
-def pixels(mean: Colour) -> dict[str, Any]:
+def make_pixel_fields(mean: Colour) -> dict[str, Any]:
     return {"rescale_factor": 1.0, "image_mean": list(mean), "image_std": [1.0, 1.0, 1.0], "channel_order": "bgr"}
 
 
-def plain(name: str, fields: Mapping[str, Any], processor: Mapping[str, Any]) -> Source:
+def make_plain_source(name: str, fields: Mapping[str, Any], processor: Mapping[str, Any]) -> Source:
     return Source(
         name=f"caffe/{name}",
         fields=fields,
@@ -57,23 +57,23 @@ def plain(name: str, fields: Mapping[str, Any], processor: Mapping[str, Any]) ->
     )
 
 
-def find_auxiliary_heads(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
-    """A network that was cut down to what tests need lacks them."""
-    return {"has_auxiliary_heads": "loss1/classifier.weight" in state_dict}
+def infer_head(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
+    """A network that was cut down to what tests need has no helpers."""
+    return {} if "loss1/classifier.weight" in state_dict else {"head": {"name": "linear", "dropout": 0.4}}
 
 
 SOURCES = [
-    plain("alexnet", AlexNetConfig.PRESETS["caffe"], pixels(MEAN_OF_CAFFE) | SQUARE),
-    plain("caffenet", AlexNetConfig.PRESETS["caffenet"], pixels(MEAN_OF_CAFFE) | SQUARE),
-    plain("cnn_m_2048", {}, pixels(MEAN_OF_CNN_M)),
-    plain("vgg16", {}, pixels(MEAN_OF_VGG)),
-    plain("vgg19", {"depths": (2, 2, 4, 4, 4)}, pixels(MEAN_OF_VGG)),
+    make_plain_source("alexnet", AlexNetConfig.PRESETS["caffe"], make_pixel_fields(MEAN_OF_CAFFE) | SQUARE),
+    make_plain_source("caffenet", AlexNetConfig.PRESETS["caffenet"], make_pixel_fields(MEAN_OF_CAFFE) | SQUARE),
+    make_plain_source("cnn_m_2048", {}, make_pixel_fields(MEAN_OF_CNN_M)),
+    make_plain_source("vgg16", {}, make_pixel_fields(MEAN_OF_VGG)),
+    make_plain_source("vgg19", {"depths": (2, 2, 4, 4, 4)}, make_pixel_fields(MEAN_OF_VGG)),
     Source(
         name="caffe/googlenet",
         fields=GoogLeNetConfig.PRESETS["2014"],
         renames=GOOGLENET_RENAMES,
         classifier="loss3/classifier.weight",
-        processor=pixels((104.0, 117.0, 123.0)) | SQUARE,
-        infer=find_auxiliary_heads,
+        processor=make_pixel_fields((104.0, 117.0, 123.0)) | SQUARE,
+        infer=infer_head,
     ),
 ]

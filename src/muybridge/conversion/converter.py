@@ -76,7 +76,7 @@ def fit(
     classifier = state_dict.get(source.classifier)
     num_labels = classifier.shape[0] if classifier is not None and classifier.ndim == 2 else 1
     with torch.device("meta"):
-        model = source.architecture.classifier(source.config(state_dict, num_labels, fields))
+        model = source.architecture.task_model(source.config(state_dict, num_labels, fields))
     expected = {source.original_name(name): (name, tensor) for name, tensor in model.state_dict().items()}
     tensors, problems = {}, []
     for original, (name, empty) in expected.items():
@@ -88,7 +88,7 @@ def fit(
         elif found.shape != shape:
             problems.append(f"misshapen: {original} is {tuple(found.shape)}, not {tuple(shape)}")
         elif not is_plain(found, empty):
-            problems.append(f"no plain numbers: {original} is {kind_of(found)}; save it as {empty.dtype}")
+            problems.append(f"no plain numbers: {original} is {describe_kind(found)}; save it as {empty.dtype}")
         else:
             tensors[name] = as_parameter(found, empty)
     extra = [name for name in state_dict if name not in expected]
@@ -105,7 +105,7 @@ def is_plain(tensor: Tensor, like: Tensor) -> bool:
     return is_dense and (tensor.is_floating_point() or not (like.is_floating_point() or tensor.is_complex()))
 
 
-def kind_of(tensor: Tensor) -> str:
+def describe_kind(tensor: Tensor) -> str:
     """What a tensor holds, in words."""
     return str(tensor.dtype) if tensor.layout == torch.strided else f"{tensor.dtype} in {tensor.layout}"
 

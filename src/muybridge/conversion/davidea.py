@@ -11,7 +11,7 @@ SOURCES = [
             (r"^c3d\.stages\.(\d)\.layers\.0\.", lambda match: f"conv{int(match[1]) + 1}a."),
             (r"^c3d\.stages\.(\d)\.layers\.2\.", lambda match: f"conv{int(match[1]) + 1}b."),
             (r"^c3d\.(fc[67])\.0\.", r"\1."),
-            (r"^classifier\.", "fc8."),
+            (r"^head\.classifier\.", "fc8."),
         ],
         classifier="fc8.weight",
         processor={"size": {"height": 112, "width": 200}},

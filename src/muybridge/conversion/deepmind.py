@@ -39,11 +39,11 @@ def adapt(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def source(name: str, scope: str, num_channels: int, processor_class: type[VideoProcessor | FlowProcessor]) -> Source:
+def make_source(name: str, scope: str, modality: str, processor_class: type[VideoProcessor | FlowProcessor]) -> Source:
     root = f"{scope}/inception_i3d/"
     return Source(
         name=f"deepmind/{name}",
-        fields={"num_channels": num_channels},
+        fields={"modality": modality},
         renames=[
             (r"^i3d\.conv3d_(\w+)\.", rf"{root}Conv3d_\1."),
             # The authors call one unit otherwise than its fellows.
@@ -52,7 +52,7 @@ def source(name: str, scope: str, num_channels: int, processor_class: type[Video
                 r"^i3d\.mixed_(\w+)\.branch_((\d)(?:\.\d)?)\.",
                 lambda match: f"{root}Mixed_{match[1]}/Branch_{match[3]}/{UNITS[match[2]]}.",
             ),
-            (r"^classifier\.", f"{root}Logits/Conv3d_0c_1x1.convolution."),
+            (r"^head\.classifier\.", f"{root}Logits/Conv3d_0c_1x1.convolution."),
             (r"\.convolution\.weight$", "/conv_3d/w"),
             (r"\.convolution\.bias$", "/conv_3d/b"),
             (r"\.norm\.num_batches_tracked$", "/batch_norm.num_batches_tracked"),
@@ -68,4 +68,7 @@ def source(name: str, scope: str, num_channels: int, processor_class: type[Video
     )
 
 
-SOURCES = [source("i3d_rgb", "RGB", 3, I3DVideoProcessor), source("i3d_flow", "Flow", 2, I3DFlowProcessor)]
+SOURCES = [
+    make_source("i3d_rgb", "RGB", "rgb", I3DVideoProcessor),
+    make_source("i3d_flow", "Flow", "flow", I3DFlowProcessor),
+]

@@ -14,7 +14,8 @@ from muybridge.conversion.reading import read_weights
 from muybridge.conversion.recipe import Recipe
 from muybridge.conversion.sources import Source
 from muybridge.models.base import NetworkForClassification
-from muybridge.models.registry import Paper, input_shape_of
+from muybridge.models.inspection import make_random_inputs
+from muybridge.models.registry import Paper
 
 ROUNDING = 1e-5
 
@@ -108,10 +109,10 @@ def make_numbers(recipe: Recipe) -> list[Number]:
 
 def verify_checkpoint(folder: Path, model: NetworkForClassification) -> None:
     """The checkpoint loaded again has the same bits, and gives the same finite logits for an input."""
-    inputs = torch.randn(1, *input_shape_of(model.config), generator=torch.Generator().manual_seed(0))
+    inputs = make_random_inputs(model, generator=torch.Generator().manual_seed(0))
     loaded = type(model).from_pretrained(folder).eval()
     with torch.inference_mode():
-        logits, again = model.eval()(inputs).logits, loaded(inputs).logits
+        logits, again = model.eval()(**inputs).logits, loaded(**inputs).logits
     if not logits.isfinite().all():
         raise ConversionError("the logits are not finite: the weights hold broken numbers")
     written = model.state_dict()

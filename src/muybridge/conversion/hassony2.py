@@ -5,26 +5,26 @@ network was trained.
 """
 
 from muybridge.conversion.deepmind import PROTOCOL
-from muybridge.conversion.sources import Source, flattened
+from muybridge.conversion.sources import Source, flatten_tensor
 from muybridge.models.i3d import I3DFlowProcessor, I3DVideoProcessor
 from muybridge.processing import FlowProcessor, VideoProcessor
 
 
-def source(name: str, num_channels: int, processor_class: type[VideoProcessor | FlowProcessor]) -> Source:
+def make_source(name: str, modality: str, processor_class: type[VideoProcessor | FlowProcessor]) -> Source:
     return Source(
         name=f"hassony2/{name}",
-        fields={"num_channels": num_channels},
+        fields={"modality": modality},
         renames=[
             (r"^i3d\.", ""),
             (r"\.convolution\.", ".conv3d."),
             (r"\.norm\.", ".batch3d."),
-            (r"^classifier\.", "conv3d_0c_1x1.conv3d."),
+            (r"^head\.classifier\.", "conv3d_0c_1x1.conv3d."),
         ],
         classifier="conv3d_0c_1x1.conv3d.weight",
         protocol=PROTOCOL,
         processor_class=processor_class,
-        adapt=flattened("conv3d_0c_1x1.conv3d.weight"),
+        adapt=flatten_tensor("conv3d_0c_1x1.conv3d.weight"),
     )
 
 
-SOURCES = [source("i3d_rgb", 3, I3DVideoProcessor), source("i3d_flow", 2, I3DFlowProcessor)]
+SOURCES = [make_source("i3d_rgb", "rgb", I3DVideoProcessor), make_source("i3d_flow", "flow", I3DFlowProcessor)]

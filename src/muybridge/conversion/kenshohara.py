@@ -23,7 +23,7 @@ DEPTHS = {
 RENAMES: Renames = [
     (r"^video_resnet\.stages\.(\d)\.", lambda match: f"layer{int(match[1]) + 1}."),
     (r"^video_resnet\.stem\.", "conv1."),
-    (r"^classifier\.", "fc."),
+    (r"^head\.classifier\.", "fc."),
     (r"\.shortcut\.convolution\.", ".downsample.0."),
     (r"\.shortcut\.norm\.", ".downsample.1."),
     (r"\.layers\.", "."),
@@ -40,7 +40,7 @@ def infer(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
     return {} if any(".downsample." in name for name in state_dict) else {"shortcut": "padding"}
 
 
-def renames(block: str, is_factorised: bool) -> Renames:
+def make_renames(block: str, is_factorised: bool) -> Renames:
     """The norm after a factorised convolution is called as its second half; a bottleneck factorises its second."""
     if not is_factorised:
         return RENAMES
@@ -52,12 +52,12 @@ def renames(block: str, is_factorised: bool) -> Renames:
     ]
 
 
-def source(name: str, depth: int, fields: Mapping[str, Any]) -> Source:
+def make_source(name: str, depth: int, fields: Mapping[str, Any]) -> Source:
     block, depths = DEPTHS[depth]
     return Source(
         name=f"kenshohara/{name}_{depth}",
         fields={"block": block, "depths": depths, "stem_frames": 7, "is_stem_pooled": True, **fields},
-        renames=renames(block, "stem_mid_channels" in fields),
+        renames=make_renames(block, "stem_mid_channels" in fields),
         classifier="fc.weight",
         processor={
             "size": {"shortest_edge": 112},
@@ -70,4 +70,6 @@ def source(name: str, depth: int, fields: Mapping[str, Any]) -> Source:
 
 
 R2P1D = {"convolutions": ("2plus1d",) * 4, "stem_convolution": "2plus1d", "stem_mid_channels": 110}
-SOURCES = [source("r3d", depth, {}) for depth in DEPTHS] + [source("r2p1d", depth, R2P1D) for depth in (18, 34, 50)]
+SOURCES = [make_source("r3d", depth, {}) for depth in DEPTHS] + [
+    make_source("r2p1d", depth, R2P1D) for depth in (18, 34, 50)
+]

@@ -23,7 +23,7 @@ from muybridge.conversion.weights import Weights
 from muybridge.models.base import NetworkConfig
 from muybridge.models.lrcn import LRCNConfig, LRCNForVideoClassification
 from muybridge.models.lrcn.recurrence import RecurrentCell
-from muybridge.models.simple_cnn.layers import Layer, Shape, shape_after
+from muybridge.models.simple_cnn.layers import Layer, Shape, compute_shape
 
 Arrays = Mapping[str, Array]
 # Makes the tensors of one of our modules, under their names in it, from the arrays of a layer of Keras.
@@ -31,6 +31,7 @@ Taker = Callable[[list[Array]], Arrays]
 Order = Shape | None
 
 MAX_INPUT_VALUES = 2**30  # of one clip
+CLASSIFIER = "head.classifier"  # our name of the last Dense layer
 
 # What Keras calls the activations that we have.
 ACTIVATIONS: dict[str, dict[str, Any]] = {
@@ -60,7 +61,7 @@ class Part:
 
 def convolution(config: Mapping[str, Any]) -> list[Part]:
     layer = convolution_layer(config, config["filters"], config.get("groups", 1), config.get("use_bias", True))
-    return [Part(layer, lambda arrays, _: with_bias(kernel_of(arrays[0]), arrays[1:])), *activation(config)]
+    return [Part(layer, lambda arrays, _: with_bias(transpose_kernel(arrays[0]), arrays[1:])), *activation(config)]
 
 
 def depthwise(config: Mapping[str, Any]) -> list[Part]:
@@ -76,7 +77,7 @@ def separable(config: Mapping[str, Any]) -> list[Part]:
     }
     return [
         depthwise_part(config, has_bias=False),
-        Part(pointwise, lambda arrays, _: with_bias(kernel_of(arrays[1]), arrays[2:])),
+        Part(pointwise, lambda arrays, _: with_bias(transpose_kernel(arrays[1]), arrays[2:])),
         *activation(config),
     ]
 
@@ -85,7 +86,9 @@ def depthwise_part(config: Mapping[str, Any], *, has_bias: bool) -> Part:
     """Filters for each channel by itself; how many channels there are is only known where it stands."""
     multiplier = config.get("depth_multiplier", 1)
     layer = convolution_layer(config, -multiplier, 0, has_bias)
-    return Part(layer, lambda arrays, _: with_bias(depthwise_kernel_of(arrays[0]), arrays[1:] if has_bias else []))
+    return Part(
+        layer, lambda arrays, _: with_bias(transpose_depthwise_kernel(arrays[0]), arrays[1:] if has_bias else [])
+    )
 
 
 def convolution_layer(config: Mapping[str, Any], channels: int, groups: int, has_bias: bool) -> dict[str, Any]:
@@ -96,17 +99,17 @@ def convolution_layer(config: Mapping[str, Any], channels: int, groups: int, has
         "stride": list(config.get("strides", (1, 1))),
         "dilation": list(config.get("dilation_rate", (1, 1))),
         "groups": groups,
-        "padding": padding_of(config),
+        "padding": read_padding(config),
         "bias": has_bias,
     }
 
 
-def kernel_of(array: Array) -> Array:
+def transpose_kernel(array: Array) -> Array:
     """(height, width, in, out) → (out, in, height, width)."""
     return array.transpose(3, 2, 0, 1)
 
 
-def depthwise_kernel_of(array: Array) -> Array:
+def transpose_depthwise_kernel(array: Array) -> Array:
     """(height, width, channels, multiplier) → (channels·multiplier, 1, height, width)."""
     height, width = array.shape[:2]
     return array.transpose(2, 3, 0, 1).reshape(-1, 1, height, width)
@@ -116,7 +119,7 @@ def with_bias(weight: Array, rest: Sequence[Array]) -> Arrays:
     return {"weight": weight, **({"bias": rest[0]} if rest else {})}
 
 
-def padding_of(config: Mapping[str, Any]) -> str:
+def read_padding(config: Mapping[str, Any]) -> str:
     if config.get("data_format", "channels_last") != "channels_last":
         raise UnsupportedError("its channels come first")
     padding = config.get("padding", config.get("border_mode", "valid"))
@@ -129,14 +132,14 @@ def pooling(kind: str) -> Callable[[Mapping[str, Any]], list[Part]]:
     def understand(config: Mapping[str, Any]) -> list[Part]:
         size = list(config["pool_size"])
         stride = list(config.get("strides") or size)
-        return [Part({"kind": kind, "kernel_size": size, "stride": stride, "padding": padding_of(config)})]
+        return [Part({"kind": kind, "kernel_size": size, "stride": stride, "padding": read_padding(config)})]
 
     return understand
 
 
 def global_pooling(kind: str) -> Callable[[Mapping[str, Any]], list[Part]]:
     def understand(config: Mapping[str, Any]) -> list[Part]:
-        padding_of(config)
+        read_padding(config)
         if config.get("keepdims"):
             raise UnsupportedError("keepdims")
         return [Part({"kind": kind})]
@@ -146,24 +149,27 @@ def global_pooling(kind: str) -> Callable[[Mapping[str, Any]], list[Part]]:
 
 def averaging(config: Mapping[str, Any]) -> list[Part]:
     """Over frames: `Arrangement.average` says where that can be."""
-    padding_of(config)
+    read_padding(config)
     if config.get("keepdims"):
         raise UnsupportedError("keepdims")
     return []
 
 
 def flattening(config: Mapping[str, Any]) -> list[Part]:
-    padding_of(config)
+    read_padding(config)
     return [Part({"kind": "flatten"})]
 
 
 def dense(config: Mapping[str, Any]) -> list[Part]:
     has_bias = config.get("use_bias", True)
     layer = {"kind": "linear", "features": config["units"], "bias": has_bias}
-    return [Part(layer, lambda arrays, order: with_bias(ordered(arrays[0], order).T, arrays[1:])), *activation(config)]
+    return [
+        Part(layer, lambda arrays, order: with_bias(reorder_rows(arrays[0], order).T, arrays[1:])),
+        *activation(config),
+    ]
 
 
-def ordered(array: Array, order: Order) -> Array:
+def reorder_rows(array: Array, order: Order) -> Array:
     """Rows for features in Keras's order (H, W, C), as rows in ours: those of a flattened map (C, H, W)."""
     if order is None:
         return array
@@ -180,7 +186,7 @@ def batch_norm(config: Mapping[str, Any]) -> list[Part]:
         weight = rest.pop(0) if config.get("scale", True) else np.ones(size, np.float32)
         bias = rest.pop(0) if config.get("center", True) else np.zeros(size, np.float32)
         named = {"weight": weight, "bias": bias, "running_mean": rest[0], "running_var": rest[1]}
-        return {name: ordered(array, order) for name, array in named.items()}
+        return {name: reorder_rows(array, order) for name, array in named.items()}
 
     return [Part(layer, take)]
 
@@ -271,15 +277,15 @@ FRAME_BY_FRAME = (
 OF_BOTH_DIRECTIONS = ("units", "activation", "recurrent_activation", "use_bias", "reset_after")
 
 
-def recurrent_config(layer: KerasLayer) -> Mapping[str, Any]:
+def get_recurrent_config(layer: KerasLayer) -> Mapping[str, Any]:
     return layer.config["layer"]["config"] if layer.class_name == "Bidirectional" else layer.config
 
 
-def recurrent_fields(layer: KerasLayer, version: str) -> dict[str, Any]:
+def make_recurrent_fields(layer: KerasLayer, version: str) -> dict[str, Any]:
     """The fields of LRCN that this layer asks for."""
     is_bidirectional = layer.class_name == "Bidirectional"
     class_name = layer.config["layer"]["class_name"] if is_bidirectional else layer.class_name
-    config = recurrent_config(layer)
+    config = get_recurrent_config(layer)
     if class_name not in RECURRENT:
         raise UnsupportedError(f"of {class_name}")
     if is_bidirectional and layer.config.get("merge_mode", "concat") != "concat":
@@ -307,20 +313,20 @@ def recurrent_fields(layer: KerasLayer, version: str) -> dict[str, Any]:
     }
 
 
-def recurrent_takers(layer: KerasLayer, order: Order) -> list[Taker]:
+def make_recurrent_takers(layer: KerasLayer, order: Order) -> list[Taker]:
     """One for each direction."""
-    fields = recurrent_fields(layer, "")
-    size = 2 + recurrent_config(layer).get("use_bias", True)
+    fields = make_recurrent_fields(layer, "")
+    size = 2 + get_recurrent_config(layer).get("use_bias", True)
 
     def taker(start: int) -> Taker:
-        return lambda arrays: cell_arrays(arrays[start : start + size], order, fields)
+        return lambda arrays: make_cell_arrays(arrays[start : start + size], order, fields)
 
     return [taker(0), taker(size)] if fields["bidirectional"] else [taker(0)]
 
 
-def cell_arrays(arrays: list[Array], order: Order, fields: Mapping[str, Any]) -> Arrays:
+def make_cell_arrays(arrays: list[Array], order: Order, fields: Mapping[str, Any]) -> Arrays:
     """The tensors of a cell, from the kernel (D, G·H), the one of the state (H, G·H) and the bias, if there is one."""
-    kernel, of_state = ordered(arrays[0], order).T, arrays[1].T
+    kernel, of_state = reorder_rows(arrays[0], order).T, arrays[1].T
     num_rows = len(kernel)
     bias = arrays[2] if len(arrays) > 2 else np.zeros(num_rows, np.float32)
     if fields["rnn_type"] == "lstm":
@@ -348,7 +354,7 @@ class Arrangement:
     path: Path
     shape: Shape  # of a frame
     encoder: list[Layer] = field(default_factory=list)
-    head: list[Layer] = field(default_factory=list)
+    readout_layers: list[Layer] = field(default_factory=list)
     recurrent: list[dict[str, Any]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     rnn_dropout: float = 0.0
@@ -362,17 +368,17 @@ class Arrangement:
         return ConversionError(f"{self.path}: {layer.name} cannot be converted where it stands: {reason}")
 
     def add_recurrent(self, number: int, layer: KerasLayer, fields: dict[str, Any]) -> None:
-        if (self.recurrent and not self.gives_sequence) or self.head or self.is_scored:
+        if (self.recurrent and not self.gives_sequence) or self.readout_layers or self.is_scored:
             raise self.refuse(layer, "LRCN's recurrent layers follow each other")
         if self.recurrent and fields != self.recurrent[0]:
             raise self.refuse(layer, f"LRCN's recurrent layers are all alike, and the first is {self.recurrent[0]}")
         if len(self.shape) != 1:
             raise self.refuse(layer, "what comes before does not make a vector of each frame")
-        self.takers += [(number, taker) for taker in recurrent_takers(layer, self.order)]
+        self.takers += [(number, taker) for taker in make_recurrent_takers(layer, self.order)]
         self.order = None
         self.recurrent.append(fields)
-        self.sizes.append(recurrent_config(layer)["units"])
-        self.gives_sequence = recurrent_config(layer).get("return_sequences", False)
+        self.sizes.append(get_recurrent_config(layer)["units"])
+        self.gives_sequence = get_recurrent_config(layer).get("return_sequences", False)
 
     def add(self, number: int, layer: KerasLayer, part: Part) -> None:
         if self.is_scored:
@@ -383,7 +389,7 @@ class Arrangement:
                 raise self.refuse(layer, "a softmax within the image layers")
             self.is_scored = True
         elif self.recurrent:
-            self.add_to_head(layer, part)
+            self.add_readout_layer(layer, part)
         else:
             self.add_to_encoder(layer, part)
         if part.take is not None:
@@ -410,20 +416,20 @@ class Arrangement:
             self.order = self.shape
         self.encoder.append(ours)
         try:
-            self.shape = shape_after([ours], self.shape)
+            self.shape = compute_shape([ours], self.shape)
         except ValueError as error:
             raise self.refuse(layer, str(error)) from error
 
-    def add_to_head(self, layer: KerasLayer, part: Part) -> None:
+    def add_readout_layer(self, layer: KerasLayer, part: Part) -> None:
         kind = part.layer["kind"]
         if kind == "flatten" and not self.gives_sequence:
             return  # what it is given is flat
         if kind not in ("linear", "activation", "dropout", "batch_norm"):
             raise self.refuse(layer, "what follows the recurrent layers are Dense ones")
-        if kind == "dropout" and self.gives_sequence and not self.head:
+        if kind == "dropout" and self.gives_sequence and not self.readout_layers:
             self.rnn_dropout = part.layer["rate"]
         else:
-            self.head.append(part.layer)
+            self.readout_layers.append(part.layer)
 
     def average(self, layer: KerasLayer) -> None:
         if not (self.gives_sequence and self.is_scored):
@@ -436,8 +442,8 @@ def read_keras(path: Path) -> Weights:
     try:
         network = read_network(path, partial(check_layers, path))
         arrangement = arrange(network, path)
-        two_labels = split_head(arrangement)
-        fields = fields_of(arrangement, network)
+        two_labels = split_classifier(arrangement)
+        fields = make_fields(arrangement, network)
         tensors = name_tensors(arrangement, network, fields)
     except ConversionError:
         raise
@@ -446,7 +452,7 @@ def read_keras(path: Path) -> Weights:
             f"{path}: what its description says of the network cannot be so ({error}); save the model again"
         ) from error
     if two_labels:  # the probability of one label is the sigmoid of its score: its logit against 0
-        for name in ("classifier.weight", "classifier.bias"):
+        for name in (f"{CLASSIFIER}.weight", f"{CLASSIFIER}.bias"):
             tensors[name] = torch.cat([torch.zeros_like(tensors[name]), tensors[name]])
     return Weights(tensors, fields=fields)
 
@@ -469,7 +475,7 @@ def check_layers(path: Path, layers: Sequence[KerasLayer], version: str) -> None
 def understand(layer: KerasLayer, version: str) -> list[Part] | dict[str, Any]:
     """Our layers for one of Keras's, or the fields that a recurrent one asks for."""
     if layer.class_name in (*RECURRENT, "Bidirectional"):
-        return recurrent_fields(layer, version)
+        return make_recurrent_fields(layer, version)
     if layer.class_name not in UNDERSTOOD:
         raise UnsupportedError
     return UNDERSTOOD[layer.class_name](layer.config)
@@ -501,23 +507,23 @@ def arrange(network: KerasNetwork, path: Path) -> Arrangement:
     return arrangement
 
 
-def split_head(arrangement: Arrangement) -> bool:
-    """Takes the classifier, its last layer, off the head, and says whether it has one score for two labels."""
-    head, path = arrangement.head, arrangement.path
+def split_classifier(arrangement: Arrangement) -> bool:
+    """Takes the classifier off the readout layers, and says whether it has one score for two labels."""
+    layers, path = arrangement.readout_layers, arrangement.path
     if not arrangement.recurrent:
         raise ConversionError(f"{path}: has no LSTM or GRU layer")
     if arrangement.gives_sequence:
         raise ConversionError(f"{path}: gives something for every frame; what converts gives one prediction for a clip")
-    is_binary = len(head) > 1 and head[-1].get("function") == "sigmoid" and head[-2].get("features") == 1
+    is_binary = len(layers) > 1 and layers[-1].get("function") == "sigmoid" and layers[-2].get("features") == 1
     if is_binary:
-        head.pop()
-    if not head or head[-1]["kind"] != "linear" or (head[-1]["features"] == 1 and not is_binary):
+        layers.pop()
+    if not layers or layers[-1]["kind"] != "linear" or (layers[-1]["features"] == 1 and not is_binary):
         raise ConversionError(f"{path}: does not end in a Dense layer with softmax, or with sigmoid for one score")
-    head.pop()
+    layers.pop()
     return is_binary
 
 
-def fields_of(arrangement: Arrangement, network: KerasNetwork) -> dict[str, Any]:
+def make_fields(arrangement: Arrangement, network: KerasNetwork) -> dict[str, Any]:
     num_frames, image_size, _, num_channels = network.input_shape
     sizes = {"image_size": image_size, "num_channels": num_channels}
     return {
@@ -528,7 +534,7 @@ def fields_of(arrangement: Arrangement, network: KerasNetwork) -> dict[str, Any]
         "rnn_hidden_size": arrangement.sizes,
         "num_layers": len(arrangement.sizes),
         "rnn_dropout": arrangement.rnn_dropout,
-        "head": arrangement.head,
+        "readout_layers": arrangement.readout_layers,
         "readout": "average" if arrangement.is_averaged else "last",
     }
 
@@ -543,18 +549,18 @@ def name_tensors(arrangement: Arrangement, network: KerasNetwork, fields: Mappin
     for name, (number, taker) in zip(names, arrangement.takers, strict=True):
         for own, array in taker(network.arrays[number]).items():
             tensors[f"{name}.{own}"] = torch.from_numpy(np.ascontiguousarray(array))
-    if "classifier.bias" not in tensors:
-        tensors["classifier.bias"] = torch.zeros(len(tensors["classifier.weight"]))
+    if f"{CLASSIFIER}.bias" not in tensors:
+        tensors[f"{CLASSIFIER}.bias"] = torch.zeros(len(tensors[f"{CLASSIFIER}.weight"]))
     return tensors
 
 
 # The source
 
 
-def processor_fields(config: NetworkConfig) -> dict[str, Any]:
+def make_processor_fields(config: NetworkConfig) -> dict[str, Any]:
     size = {"height": config.image_size, "width": config.image_size}
     return {
-        "num_frames": config.input_shape()[0],
+        "num_frames": config.num_frames,
         "size": size,
         "crop_size": size,
         "sampling": "strided",
@@ -568,7 +574,7 @@ SOURCES = [
         name="keras/lrcn",
         fields={},
         renames=[],
-        classifier="classifier.weight",
-        processor_of=processor_fields,
+        classifier=f"{CLASSIFIER}.weight",
+        processor_of=make_processor_fields,
     )
 ]

@@ -17,7 +17,7 @@ from muybridge.processing import FlowProcessor, ImageProcessor, VideoProcessor
 Renames = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 
 
-def flattened(name: str) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
+def flatten_tensor(name: str) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
     """Makes the tensor of that name, a classifier that was written as a convolution, a matrix."""
 
     def flatten(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:

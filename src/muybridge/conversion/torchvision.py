@@ -8,7 +8,7 @@ from muybridge.conversion.sources import Renames, Source
 RENAMES: Renames = [
     (r"^video_resnet\.stages\.(\d)\.", lambda match: f"layer{int(match[1]) + 1}."),
     (r"^video_resnet\.stem\.", "stem."),
-    (r"^classifier\.", "fc."),
+    (r"^head\.classifier\.", "fc."),
     (r"\.shortcut\.convolution\.", ".downsample.0."),
     (r"\.shortcut\.norm\.", ".downsample.1."),
     (r"\.layers\.(conv\d)\.convolution\.", r".\1.0."),
@@ -28,7 +28,7 @@ STEM_2PLUS1D: Renames = [
 PROTOCOL = {"num_clips": 5}
 
 
-def source(name: str, fields: Mapping[str, Any]) -> Source:
+def make_source(name: str, fields: Mapping[str, Any]) -> Source:
     stem = STEM_2PLUS1D if fields.get("stem_convolution") == "2plus1d" else STEM_3D
     return Source(
         name=f"torchvision/{name}",
@@ -40,7 +40,7 @@ def source(name: str, fields: Mapping[str, Any]) -> Source:
 
 
 SOURCES = [
-    source("r3d_18", {}),
-    source("mc3_18", {"convolutions": ("3d", "2d", "2d", "2d")}),
-    source("r2plus1d_18", {"convolutions": ("2plus1d",) * 4, "stem_convolution": "2plus1d"}),
+    make_source("r3d_18", {}),
+    make_source("mc3_18", {"convolutions": ("3d", "2d", "2d", "2d")}),
+    make_source("r2plus1d_18", {"convolutions": ("2plus1d",) * 4, "stem_convolution": "2plus1d"}),
 ]

@@ -17,7 +17,7 @@ PIXELS = {
 }
 
 
-def feature_places(depths: Sequence[int], pooled_stages: Sequence[int], has_batch_norm: bool) -> dict[str, int]:
+def find_places(depths: Sequence[int], pooled_stages: Sequence[int], has_batch_norm: bool) -> dict[str, int]:
     """Where each convolution of a plain network stands in torchvision's list of layers, by our name of it."""
     places, place = {}, 0
     for stage, depth in enumerate(depths, start=1):
@@ -28,11 +28,11 @@ def feature_places(depths: Sequence[int], pooled_stages: Sequence[int], has_batc
     return places
 
 
-def plain_renames(places: Mapping[str, int], linear_places: Sequence[int]) -> Renames:
+def make_plain_renames(places: Mapping[str, int], linear_places: Sequence[int]) -> Renames:
     """`linear_places` are those of fc6, fc7 and the classifier in torchvision's list of its last layers."""
     fc6, fc7, classifier = linear_places
     return [
-        (r"^classifier\.", f"classifier.{classifier}."),
+        (r"^head\.classifier\.", f"classifier.{classifier}."),
         (r"^\w+\.fc6\.0\.", f"classifier.{fc6}."),
         (r"^\w+\.fc7\.0\.", f"classifier.{fc7}."),
         (r"^\w+\.conv\d\.(\w+)\.layers\.convolution\.", lambda match: f"features.{places[match[1]]}."),
@@ -40,22 +40,22 @@ def plain_renames(places: Mapping[str, int], linear_places: Sequence[int]) -> Re
     ]
 
 
-def vgg(name: str) -> Source:
+def make_vgg_source(name: str) -> Source:
     """VGG by the name of its preset."""
     fields = {**VGGConfig.PRESETS[name], "pooled_size": 7}
-    places = feature_places(fields["depths"], (1, 2, 3, 4, 5), fields.get("has_batch_norm", False))
+    places = find_places(fields["depths"], (1, 2, 3, 4, 5), fields.get("has_batch_norm", False))
     return Source(
         name=f"torchvision/vgg{name}",
         fields=fields,
-        renames=plain_renames(places, (0, 3, 6)),
+        renames=make_plain_renames(places, (0, 3, 6)),
         classifier="classifier.6.weight",
     )
 
 
 GOOGLENET_RENAMES: Renames = [
-    (r"^classifier\.", "fc."),
-    (r"^auxiliary_heads\.inception4a\.", "aux1."),
-    (r"^auxiliary_heads\.inception4d\.", "aux2."),
+    (r"^head\.classifier\.", "fc."),
+    (r"^head\.helpers\.inception4a\.", "aux1."),
+    (r"^head\.helpers\.inception4d\.", "aux2."),
     (r"^(aux\d)\.convolution\.", r"\1.conv."),
     (r"^(aux\d)\.fully_connected\.0\.", r"\1.fc1."),
     (r"^(aux\d)\.classifier\.", r"\1.fc2."),
@@ -73,9 +73,10 @@ GOOGLENET_RENAMES: Renames = [
 ]
 
 
-def infer_auxiliary_heads(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The published file has the heads that served in training; many that were made of it do not."""
-    return {"has_auxiliary_heads": any(name.startswith("aux1.") for name in state_dict)}
+def infer_head(state_dict: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The published file has the helpers that served in training; many that were made of it do not."""
+    has_helpers = any(name.startswith("aux1.") for name in state_dict)
+    return {"head": {"name": "auxiliary" if has_helpers else "linear"}}
 
 
 RESNET_RENAMES: Renames = [
@@ -90,7 +91,7 @@ RESNET_RENAMES: Renames = [
 ]
 
 
-def resnet(name: str, fields: Mapping[str, Any]) -> Source:
+def make_resnet_source(name: str, fields: Mapping[str, Any]) -> Source:
     """ResNet, with the stride of a bottleneck block in its 3×3 convolution."""
     return Source(
         name=f"torchvision/{name}",
@@ -104,18 +105,22 @@ SOURCES = [
     Source(
         name="torchvision/alexnet",
         fields=AlexNetConfig.PRESETS["torchvision"],
-        renames=plain_renames(feature_places((1, 1, 1, 1, 1), (1, 2, 5), False), (1, 4, 6)),
+        renames=make_plain_renames(find_places((1, 1, 1, 1, 1), (1, 2, 5), False), (1, 4, 6)),
         classifier="classifier.6.weight",
         processor=PIXELS,
     ),
-    *map(vgg, VGGConfig.PRESETS),
+    *map(make_vgg_source, VGGConfig.PRESETS),
     Source(
         name="torchvision/googlenet",
-        fields={"transform_input": True, "has_auxiliary_heads": False},
+        fields={"transform_input": True, "head": {"name": "linear"}},
         renames=GOOGLENET_RENAMES,
         classifier="fc.weight",
-        infer=infer_auxiliary_heads,
+        infer=infer_head,
     ),
-    resnet("resnet18", {"layer_type": "basic", "depths": [2, 2, 2, 2], "hidden_sizes": [64, 128, 256, 512]}),
-    resnet("resnet50", {"layer_type": "bottleneck", "depths": [3, 4, 6, 3], "hidden_sizes": [256, 512, 1024, 2048]}),
+    make_resnet_source(
+        "resnet18", {"layer_type": "basic", "depths": [2, 2, 2, 2], "hidden_sizes": [64, 128, 256, 512]}
+    ),
+    make_resnet_source(
+        "resnet50", {"layer_type": "bottleneck", "depths": [3, 4, 6, 3], "hidden_sizes": [256, 512, 1024, 2048]}
+    ),
 ]

@@ -9,6 +9,7 @@ from .loading import load_videos as load_videos, name_data as name_data
 from .records import VideoRecord as VideoRecord, VideoRecords as VideoRecords
 from .requirements import check_labels as check_labels, require_targets as require_targets
 from .shards import PackReport as PackReport, pack_videos as pack_videos
+from .splits import SplitData as SplitData
 from .sprites import (
     SpriteClip as SpriteClip,
     SpriteDataset as SpriteDataset,

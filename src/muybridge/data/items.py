@@ -4,7 +4,7 @@ An item is {"views": {view: {input: Tensor}}, "targets": {name: …}, "index": i
 axis in front. `index` is the record's place among the records.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class ClipDataset(Dataset[Item]):
         policy: ErrorPolicy | None = None,
         seed: int = 0,
         replace_unreadable: bool = True,
+        encode_targets: Callable[[VideoRecords, int], dict[str, Any]] | None = None,
         log: str | Path | None = None,
     ) -> None:
         if not len(records):
@@ -57,7 +58,7 @@ class ClipDataset(Dataset[Item]):
         self.seed = seed
         self.replace_unreadable = replace_unreadable
         self.skip_log = SkipLog(log)
-        self._label_ids = torch.tensor(records.label_ids())
+        self.encode_targets = encode_targets or VideoRecords.encode_targets
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __len__(self) -> int:
@@ -77,12 +78,16 @@ class ClipDataset(Dataset[Item]):
         return self.skip_log.read()
 
     def __getitem__(self, index: int) -> Item:
+        return self.make_item(index, self.epoch)
+
+    def make_item(self, index: int, epoch: int) -> Item:
+        """The item of a record in an epoch."""
         shown = index
-        generator = make_generator(self.seed, self.epoch, index)
+        generator = make_generator(self.seed, epoch, index)
         for _ in range(MAX_UNREADABLE_IN_A_ROW if self.replace_unreadable else 1):
             views = self.read(shown, generator)
             if views is not None or not self.replace_unreadable:
-                return {"views": views, "targets": {"label": int(self._label_ids[shown])}, "index": shown}
+                return {"views": views, "targets": self.encode_targets(self.records, shown), "index": shown}
             shown = int(torch.randint(len(self), (), generator=generator))
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in list(self.skipped.items())[:3])
         raise DataError(f"{MAX_UNREADABLE_IN_A_ROW} videos in a row cannot be read, such as\n{reasons}")

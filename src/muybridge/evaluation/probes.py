@@ -105,7 +105,7 @@ def find_label_names(data: Any) -> tuple[list[str], bool]:
 def make_feature_network(model: PreTrainedModel, stage: int | str | None) -> Callable[..., dict[str, Tensor]]:
     """A function from the inputs of videos to what a stage or layer makes of them, pooled: `features` (B, D)."""
     if stage is None:
-        return lambda **inputs: {"features": model.get_video_features(*inputs.values())}
+        return lambda **inputs: {"features": model.get_features(**inputs)}
     names: Sequence[str] = model.get_stage_names()
     if isinstance(stage, int) and not -len(names) <= stage < len(names):
         raise ValueError(f"stage is {stage}; the model has {len(names)} stages, numbered from 0")
@@ -113,7 +113,7 @@ def make_feature_network(model: PreTrainedModel, stage: int | str | None) -> Cal
 
     def compute_features(**inputs: Tensor) -> dict[str, Tensor]:
         num_videos = len(next(iter(inputs.values())))
-        return {"features": pool(model.get_features(*inputs.values(), layer), num_videos)}
+        return {"features": pool(model.get_features(layer, **inputs), num_videos)}
 
     return compute_features
 
@@ -131,7 +131,7 @@ def pool(hidden: Tensor, num_videos: int) -> Tensor:
 
 
 def linear_svm(cost: float = 1.0) -> "ClassifierMixin":
-    """A linear SVM on L2-normalised features, one label against the rest: as C3D's features were judged."""
+    """A linear SVM on L2-normalised features, one label against the rest (Tran et al. 2015)."""
     with extra("probes"):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import Normalizer

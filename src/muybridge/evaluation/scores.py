@@ -97,7 +97,7 @@ class Scores:
         """The logits (N, L) of every video, its views averaged as the protocol says."""
         import torch  # here, so that scores are read without it
 
-        from muybridge.models.base import average_views
+        from muybridge.models.heads import average_views
 
         return average_views(torch.from_numpy(self.logits).double(), self.protocol.aggregation).numpy()
 

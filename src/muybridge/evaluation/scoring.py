@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForVideoClassification, PreTrainedConfig, PreTrainedModel
-from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.video_processing_utils import VideoProcessorMixin
 
 from muybridge.data import VideoRecord
@@ -18,6 +17,8 @@ from muybridge.evaluation.results import Result
 from muybridge.evaluation.scores import Scores
 from muybridge.evaluation.truth import Truth, refuse_unknown_labels
 from muybridge.inference import Loading
+from muybridge.models.adapters import adapt
+from muybridge.models.loading import load_model, load_processor
 from muybridge.types import Protocol
 
 
@@ -91,12 +92,11 @@ def load(
     model: PreTrainedModel | str | Path, processor: VideoProcessorMixin | None
 ) -> tuple[PreTrainedModel, VideoProcessorMixin]:
     """The model, and the processor that was saved with it where none is given."""
-    if isinstance(model, str | Path):
-        model = AutoModelForVideoClassification.from_pretrained(model)
+    model = load_model(model) if isinstance(model, str | Path) else adapt(model)
     if processor is None:
         if not model.config.name_or_path:
             raise ValueError("the model was not loaded from a checkpoint, so it has no processor; pass processor=")
-        processor = AutoVideoProcessor.from_pretrained(model.config.name_or_path)
+        processor = load_processor(model.config.name_or_path)
     return model, processor
 
 

@@ -1,9 +1,18 @@
-"""`pixel_values` and `pixel_values_videos` become features and logits: one folder an architecture.
+"""Tensors become features and scores: one folder an architecture.
 
-Importing this package registers every architecture with transformers' Auto classes.
+- `registry`: which tasks and architectures there are. `loading`: a checkpoint becomes a network and its processor.
+- `base`, `image_base`, `video_base`, `image_encoder`: what architectures share; `layers`: what they are made of.
+- `heads`: what makes logits of features.
+- `vocabulary`: what may be asked of any network; `adapters`: how those of transformers come to understand it.
+- `inputs`: the names of inputs. `inspection`, `optimization`, `inflation`: a network counted, made faster, made of one
+  for images.
+
+Importing this package loads neither torch nor transformers: names are imported when they are used.
 """
 
-from muybridge.models import (
+import lazy_loader
+
+from muybridge.models import (  # noqa: F401  # each registers itself
     alexnet,
     c3d,
     cnn_m,
@@ -15,29 +24,14 @@ from muybridge.models import (
     lrcn,
     resnet,
     simple_cnn,
+    timesformer,
     vgg,
     video_resnet,
+    videomae,
+    videoprism,
+    vivit,
+    vjepa2,
     zfnet,
 )
-from muybridge.models.registry import ARCHITECTURES, Architecture, ImageArchitecture, VideoArchitecture
 
-__all__ = [
-    "ARCHITECTURES",
-    "Architecture",
-    "ImageArchitecture",
-    "VideoArchitecture",
-    "alexnet",
-    "c3d",
-    "cnn_m",
-    "ensemble",
-    "frame_pooling",
-    "fusion_cnn",
-    "googlenet",
-    "i3d",
-    "lrcn",
-    "resnet",
-    "simple_cnn",
-    "vgg",
-    "video_resnet",
-    "zfnet",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,14 +1,15 @@
-"""What every architecture has in common, whether it sees images or videos: its config, its trunk, its classifier.
+"""What every architecture has in common, whatever it takes: its config, its trunk, its classifier.
 
-An architecture adds a config and a trunk to the classes of `image_base` or `video_base`; freezing, probing,
-fine-tuning, retrieval and visualisation use nothing but the vocabulary defined here.
+An architecture adds a config and a trunk to the classes of `image_base` or `video_base`, or to those here where it
+takes something else.
 
 Shapes: B images or videos, V views of each, C channels, D features, L labels.
 """
 
-from collections.abc import Iterable, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -16,10 +17,14 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel, initialization as init
 from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
 
-from muybridge.types import Protocol
+from muybridge.models.heads import Head, MultiTaskHead, complete_head, make_head, name_labels
+from muybridge.models.inputs import Shape, count_channels, describe_axes
+from muybridge.models.vocabulary import Vocabulary
 
 # A config's list of numbers: JSON gives a list, a default must be a tuple.
 Numbers = list[int] | tuple[int, ...]
+# The labels of a head: their names in order, or their number; or those of several tasks, by the names of the tasks.
+Labels = int | Sequence[str] | Mapping[str, Sequence[str]]
 
 # What transformers itself hands to a config beside its fields, when it loads one or makes a model from it.
 TRANSFORMERS_KEYS = frozenset(
@@ -47,13 +52,12 @@ TRANSFORMERS_KEYS = frozenset(
 class NetworkConfig(PreTrainedConfig):
     """The fields that every architecture has; an unknown field is an error.
 
-    `hidden_size` is the number of features that an image or a video becomes.
+    `hidden_size` is the number of features that one thing becomes. `head` names what makes logits of them, and has its
+    numbers: {"name": "linear", "dropout": 0.5} (see `heads.HEADS`); what it leaves out is as the architecture has it.
     """
 
-    image_size: int = 224
-    num_channels: int = 3
     hidden_size: int | None = None
-    classifier_dropout: float = 0.0
+    head: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         unknown = sorted(set(kwargs) - TRANSFORMERS_KEYS)
@@ -62,14 +66,19 @@ class NetworkConfig(PreTrainedConfig):
             raise TypeError(f"{type(self).__name__} has no field {', '.join(map(repr, unknown))}; it has: {known}")
         if self.hidden_size is None:
             self.hidden_size = self.default_hidden_size()
+        self.head = complete_head(self.head, self.default_head())
         super().__post_init__(**kwargs)
 
     def default_hidden_size(self) -> int:
         """The number of features of the trunk; an architecture that derives it from other fields says so here."""
         return 512
 
-    def input_shape(self) -> tuple[int, ...]:
-        """The shape of one input, without the batch."""
+    def default_head(self) -> dict[str, Any]:
+        """The head where none is stated, and the numbers that a stated one leaves out."""
+        return {"name": "linear", "dropout": 0.0}
+
+    def input_shapes(self) -> dict[str, Shape]:
+        """The shape of each input without the batch, by the names of the network's `forward`; the main one first."""
         raise NotImplementedError
 
     def validate_hidden_size(self) -> None:
@@ -79,33 +88,24 @@ class NetworkConfig(PreTrainedConfig):
                 "leave it out"
             )
 
+
+@strict
+class PixelConfig(NetworkConfig):
+    """The fields of what sees images or frames."""
+
+    image_size: int = 224
+    num_channels: int = 3
+
     def validate_sizes(self) -> None:
         for name in ("image_size", "num_channels"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
 
 
-def get_aggregation(config: PreTrainedConfig) -> str:
-    """How the logits of several views become one: as the protocol says, but labels that exclude nothing have no
-    softmax."""
-    if config.problem_type in ("multi_label_classification", "regression"):
-        return "logits"
-    protocol = config.get_protocol() if hasattr(config, "get_protocol") else Protocol()
-    return protocol.aggregation
-
-
-def average_views(logits: Tensor, aggregation: str) -> Tensor:
-    """The logits of an image or a video (B, L) from those of its views (B, V, L).
-
-    With `aggregation="softmax"` the probabilities are averaged: softmax of the result is their mean. A single view
-    keeps its logits.
-    """
-    if logits.shape[1] == 1:
-        return logits[:, 0]
-    if aggregation == "logits":
-        return logits.mean(dim=1)
-    num_views = torch.tensor(logits.shape[1], dtype=logits.dtype, device=logits.device)
-    return logits.log_softmax(dim=-1).logsumexp(dim=1) - num_views.log()
+def find_dropout(config: NetworkConfig) -> float:
+    """The dropout of the config's head; of its head for each task, where there are several."""
+    head = config.head or {}
+    return head.get("head", head).get("dropout", 0.0)
 
 
 def run_stages(
@@ -120,80 +120,56 @@ def run_stages(
     return hidden, tuple(hidden_states) if keep else None
 
 
-class NetworkPreTrainedModel(PreTrainedModel):
+class NetworkPreTrainedModel(Vocabulary, PreTrainedModel):
     """The base of every model. A trunk lists its stages in `get_stages`; everything else is here."""
 
     config: NetworkConfig
     supports_gradient_checkpointing = True
-    input_axes: ClassVar[str]  # of one batch of inputs, in words
     # A trunk is what one loads of a classifier's checkpoint to get features: nothing to be warned of.
-    _keys_to_ignore_on_load_unexpected = (r"^classifier\.",)
+    _keys_to_ignore_on_load_unexpected = (r"^head\.",)
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config)
+        self.main_input_name = next(iter(config.input_shapes()))  # which the config decides in some architectures
 
     def get_stages(self) -> list[nn.Module]:
-        """The trunk's stages from input to output: what freezing, layer-wise rates and visualisation go by."""
         if self.base_model is self:
             raise NotImplementedError(f"{type(self).__name__} is a trunk, and must list its stages")
         return self.base_model.get_stages()
 
-    def get_stage_names(self) -> list[str]:
-        """What `get_features` calls the stages."""
-        names = {id(module): name for name, module in self.base_model.named_modules()}
-        return [names[id(stage)] for stage in self.get_stages()]
+    def get_trunk(self) -> nn.Module:
+        return self.base_model
 
-    def get_features(self, inputs: Tensor, layer: str | None = None) -> Tensor:
-        """What the layer of the trunk called `layer` gives for a batch: its name as in `named_modules`, like "fc7".
+    def pool_features(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        return self.run_trunk(inputs).pooler_output
 
-        Without a name it is the `pooler_output` (B, D). Several views are averaged.
-        """
-        flat, num_views = self.flatten_views(inputs)
-        features = self.pooled(flat) if layer is None else self.output_of(layer, flat)
-        return features if num_views is None else features.unflatten(0, (-1, num_views)).mean(dim=1)
-
-    def pooled(self, inputs: Tensor) -> Tensor:
-        return self.base_model(inputs, return_dict=True).pooler_output
-
-    def output_of(self, layer: str, inputs: Tensor) -> Tensor:
-        """The output of a layer of the trunk, copied before a later one could write into it."""
-        layers = dict(self.base_model.named_modules())
-        if not layer or layer not in layers:
-            raise ValueError(
-                f"{type(self).__name__} has no layer {layer!r}; its stages are {', '.join(self.get_stage_names())}, "
-                "and named_modules() of its base_model lists every layer within them"
-            )
-        found: list[Tensor] = []
-
-        def keep(_module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
-            # Layers of transformers' encoders may give a tuple, whose first is what goes on.
-            found.append((output if isinstance(output, Tensor) else output[0]).clone())
-
-        hook = layers[layer].register_forward_hook(keep)
-        try:
-            self.base_model(inputs)
-        finally:
-            hook.remove()
-        return found[0]
-
-    def flatten_views(self, inputs: Tensor) -> tuple[Tensor, int | None]:
-        """Views (B, V, …) as (B·V, …) with V; a batch without views as it is with None."""
-        if inputs.ndim != len(self.config.input_shape()) + 2:
-            return inputs, None
-        return inputs.flatten(0, 1), inputs.shape[1]
+    def run_trunk(self, inputs: Mapping[str, Tensor], output_hidden_states: bool | None = None) -> Any:
+        return self.base_model(**inputs, output_hidden_states=output_hidden_states, return_dict=True)
 
     def keeps_hidden_states(self, is_asked_for: bool | None) -> bool:
         return bool(self.config.output_hidden_states if is_asked_for is None else is_asked_for)
 
-    def check_input(self, inputs: Tensor) -> None:
-        shape, expected = tuple(inputs.shape), self.config.input_shape()
-        if len(shape) != len(expected) + 1 or shape[-3] != self.config.num_channels:
+    def check_inputs(self, **inputs: Tensor | None) -> dict[str, Tensor]:
+        """The inputs that are there; others than the config's, and those of a wrong shape, are refused."""
+        shapes = self.input_shapes()
+        given = {name: value for name, value in inputs.items() if value is not None}
+        if given.keys() != shapes.keys():
             raise ValueError(
-                f"{self.main_input_name} has shape {shape}; {type(self).__name__} takes "
-                f"({self.input_axes.format(self.config.num_channels)})"
+                f"{type(self).__name__} takes {' and '.join(shapes)}, and was given {' and '.join(given) or 'nothing'}"
             )
-        if 0 in shape[1:]:
-            raise ValueError(
-                f"{self.main_input_name} has shape {shape}: there is nothing in it; {type(self).__name__} takes "
-                f"({self.input_axes.format(self.config.num_channels)}), each 1 or more"
-            )
+        for name, value in given.items():
+            self.check_shape(name, tuple(value.shape), shapes[name])
+        return given
+
+    def check_shape(self, name: str, shape: Shape, expected: Shape) -> None:
+        channels = count_channels(name, expected)
+        is_right = len(shape) == len(expected) + 1 and count_channels(name, shape[1:]) == channels
+        if is_right and 0 not in shape[1:]:
+            return
+        axes = f"{type(self).__name__} takes ({describe_axes(name, expected)})"
+        if is_right:
+            raise ValueError(f"{name} has shape {shape}: there is nothing in it; {axes}, each 1 or more")
+        raise ValueError(f"{name} has shape {shape}; {axes}")
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -205,10 +181,10 @@ class NetworkPreTrainedModel(PreTrainedModel):
 
 
 class NetworkForClassification(NetworkPreTrainedModel):
-    """A trunk and a linear classifier on its features.
+    """A trunk, and the head that the config names.
 
-    `class XForVideoClassification(XPreTrainedModel, VideoForClassification)` names its trunk in `trunk_class` and
-    needs nothing else.
+    A subclass names its trunk in `trunk_class`. Its `forward` names its inputs and hands them to `classify`; for images
+    and videos `ImageForClassification` and `VideoForClassification` do.
     """
 
     trunk_class: ClassVar[type[NetworkPreTrainedModel]]
@@ -217,59 +193,121 @@ class NetworkForClassification(NetworkPreTrainedModel):
         super().__init__(config)
         self.num_labels = config.num_labels
         setattr(self, self.base_model_prefix, self.trunk_class(config))
-        self.dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(config.default_hidden_size(), config.num_labels)
+        self.head = make_head(config)
         self.post_init()
 
-    @property
-    def scores_pooled_features(self) -> bool:
-        """Whether the logits are the classifier's for `pooler_output`, so that it can be kept in place of an input."""
-        return True
+    # The head
 
-    def get_classifier(self) -> nn.Linear:
-        return self.classifier
+    def get_head(self) -> Head:
+        return self.head
 
-    def reset_classifier(self, labels: int | Sequence[str]) -> None:
-        """Replaces the classifier by a new one for `labels`: their names in order, or their number."""
+    def reset_head(self, labels: Labels, head: Mapping[str, Any] | None = None) -> None:
+        """Replaces the head by a new one for `labels`, of the same kind, or as `head` says ({"name": …})."""
+        stated = self.choose_head() if head is None else head
+        if isinstance(labels, Mapping):
+            stated = {
+                "name": "multi_task",
+                "tasks": {task: list(names) for task, names in labels.items()},
+                "head": stated,
+            }
+            labels = name_labels(labels)
         names = [f"LABEL_{index}" for index in range(labels)] if isinstance(labels, int) else list(labels)
         if not names:
             raise ValueError("labels is empty; a classifier needs at least one label")
+        complete = complete_head(stated, self.config.default_head())
+        self.set_labels(names)
+        if complete != self.config.head:
+            device, dtype = self.device, self.dtype
+            self.config.head = complete
+            self.head = make_head(self.config).to(device=device, dtype=dtype).train(self.training)
+            self.head.apply(self._init_weights)
+        if self.head.has_weights:
+            self.head.reset(len(names))
+
+    def choose_head(self) -> dict[str, Any]:
+        """The kind of head that a new one is, where nothing else is asked for."""
+        current = dict(self.config.head or {})
+        if current["name"] == "multi_task":
+            return dict(current["head"])
+        return current if self.head.has_weights else {"name": "linear"}
+
+    def set_labels(self, names: Sequence[str]) -> None:
         self.config.id2label = dict(enumerate(names))
         self.config.label2id = {name: index for index, name in enumerate(names)}
         self.num_labels = len(names)
-        old = self.classifier.weight
-        self.classifier = nn.Linear(old.shape[1], len(names), device=old.device, dtype=old.dtype)
-        init.normal_(self.classifier.weight, std=0.01)
-        init.zeros_(self.classifier.bias)
+
+    def take_task(self, name: str) -> Self:
+        """A copy whose head is that of one task of a "multi_task" head, with its labels."""
+        tasks = (self.config.head or {}).get("tasks", {})
+        if name not in tasks:
+            known = ", ".join(map(repr, tasks)) or "none, as its head is of a single one"
+            raise ValueError(f"{type(self).__name__} has no task {name!r}; it has {known}")
+        alone = copy.deepcopy(self)
+        alone.head = cast(MultiTaskHead, alone.head).get_task(name)
+        alone.config.head = dict((self.config.head or {})["head"])
+        alone.set_labels(tasks[name])
+        return alone
+
+    # From inputs to scores
+
+    def get_head_inputs(self, **inputs: Tensor) -> dict[str, Tensor]:
+        """What the head reads of a batch, one row a view: to be kept, and handed to `score` later."""
+        flat, _ = self.flatten_views(inputs)
+        return self.select_head_inputs(self.run_trunk(flat), flat)
+
+    def select_head_inputs(self, outputs: Any, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        found = {name: inputs.get(name, getattr(outputs, name, None)) for name in self.head.inputs}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def score(self, head_inputs: Mapping[str, Tensor], num_views: int | None = None) -> Tensor:
+        """Logits (B, L) of what `get_head_inputs` gave, averaged where each `num_views` rows are of one thing."""
+        logits = self.head(head_inputs)
+        return logits if num_views is None else self.head.average_views(logits.unflatten(0, (-1, num_views)))
 
     def classify(
         self,
-        features: Tensor,
-        num_views: int | None,
+        inputs: Mapping[str, Tensor | None],
         labels: Tensor | None,
-        hidden_states: tuple[Tensor, ...] | None,
+        output_hidden_states: bool | None,
         num_items_in_batch: Tensor | int | None,
     ) -> ImageClassifierOutputWithNoAttention:
-        """The output for features (B·V, D): logits (B, L), averaged over views as the protocol says, and the loss."""
-        return self.conclude(self.score(features), num_views, labels, hidden_states, num_items_in_batch)
-
-    def score(self, features: Tensor) -> Tensor:
-        """The logits (…, L) of features (…, D)."""
-        # Scores are float32 whatever the weights are: softmax and its mean need the digits.
-        return self.classifier(self.dropout(features)).float()
-
-    def conclude(
-        self,
-        logits: Tensor,
-        num_views: int | None,
-        labels: Tensor | None,
-        hidden_states: tuple[Tensor, ...] | None,
-        num_items_in_batch: Tensor | int | None,
-    ) -> ImageClassifierOutputWithNoAttention:
-        """The output for logits (B·V, L)."""
-        if num_views is not None:
-            logits = average_views(logits.unflatten(0, (-1, num_views)), get_aggregation(self.config))
+        """Logits (B, L) of a batch, averaged over views, and the loss."""
+        flat, num_views = self.flatten_views({name: value for name, value in inputs.items() if value is not None})
+        has_helpers = self.training and labels is not None and self.head.has_auxiliary_losses
+        outputs = self.run_trunk(flat, output_hidden_states=True if has_helpers else output_hidden_states)
+        logits = self.score(self.select_head_inputs(outputs, flat), num_views)
         loss = None
         if labels is not None:
+            self.check_single_task()
             loss = self.loss_function(labels, logits, self.config, num_items_in_batch=num_items_in_batch)
-        return ImageClassifierOutputWithNoAttention(loss=loss, logits=logits, hidden_states=hidden_states)
+        if loss is not None and has_helpers:
+            loss = loss + self.compute_auxiliary_loss(outputs.hidden_states, num_views, labels, num_items_in_batch)
+        return ImageClassifierOutputWithNoAttention(
+            loss=loss,
+            logits=logits,
+            hidden_states=outputs.hidden_states if self.keeps_hidden_states(output_hidden_states) else None,
+        )
+
+    def check_single_task(self) -> None:
+        if isinstance(self.head, MultiTaskHead):
+            raise ValueError(
+                "labels were given to a network of several tasks, whose logits have no loss together; train it with "
+                "muybridge.train, or take_task first"
+            )
+
+    def compute_auxiliary_loss(
+        self,
+        hidden_states: Sequence[Tensor],
+        num_views: int | None,
+        labels: Tensor | None,
+        num_items_in_batch: Tensor | int | None,
+    ) -> Tensor:
+        """The weighted sum of the losses that the head has on stages in the middle of the trunk."""
+        stages = dict(zip(self.get_stage_names(), hidden_states, strict=True))
+        total = torch.zeros((), device=self.device)
+        for weight, logits in self.head.score_stages(stages):
+            if num_views is not None:
+                logits = self.head.average_views(logits.unflatten(0, (-1, num_views)))
+            loss = self.loss_function(labels, logits, self.config, num_items_in_batch=num_items_in_batch)
+            total = total + weight * loss
+        return total

@@ -1,6 +1,6 @@
 """What every architecture for images has in common.
 
-Shapes: B images, V views of each, C channels, H×W pixels, D features, L labels.
+Shapes: B images, V views of each, C channels, H×W pixels, L labels.
 """
 
 from huggingface_hub.dataclasses import strict
@@ -8,22 +8,22 @@ from torch import Tensor
 from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
 from transformers.utils.generic import can_return_tuple
 
-from muybridge.models.base import NetworkConfig, NetworkForClassification, NetworkPreTrainedModel
+from muybridge.models.base import NetworkForClassification, NetworkPreTrainedModel, PixelConfig
+from muybridge.models.inputs import Shape
 
 
 @strict
-class ImageConfig(NetworkConfig):
+class ImageConfig(PixelConfig):
     """The fields that every architecture for images has."""
 
-    def input_shape(self) -> tuple[int, int, int]:
-        return self.num_channels, self.image_size, self.image_size
+    def input_shapes(self) -> dict[str, Shape]:
+        return {"pixel_values": (self.num_channels, self.image_size, self.image_size)}
 
 
 class ImagePreTrainedModel(NetworkPreTrainedModel):
     config: ImageConfig
     main_input_name = "pixel_values"
     input_modalities = ("image",)
-    input_axes = "images, {} channels, height, width"
 
 
 class ImageForClassification(ImagePreTrainedModel, NetworkForClassification):
@@ -39,6 +39,4 @@ class ImageForClassification(ImagePreTrainedModel, NetworkForClassification):
 
         `num_items_in_batch` is how many images the Trainer accumulates gradients over.
         """
-        flat, num_views = self.flatten_views(pixel_values)
-        outputs = self.base_model(flat, output_hidden_states=output_hidden_states, return_dict=True)
-        return self.classify(outputs.pooler_output, num_views, labels, outputs.hidden_states, num_items_in_batch)
+        return self.classify({"pixel_values": pixel_values}, labels, output_hidden_states, num_items_in_batch)

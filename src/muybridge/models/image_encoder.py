@@ -14,7 +14,7 @@ import copy
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -55,12 +55,12 @@ def as_encoder_config(value: PreTrainedConfig | Mapping[str, Any]) -> PreTrained
     if main_input == "pixel_values" and hasattr(config, "num_frames"):
         raise ValueError(
             f"backbone_config is a {name}, whose network takes clips of {config.num_frames} frames and is no image "
-            "encoder: it must take single images, pixel_values (N, C, H, W), as that of ResNet, ViT or our alexnet"
+            "encoder: it must take single images, pixel_values (N, C, H, W), as classifiers of images do"
         )
     if main_input != "pixel_values":
         raise ValueError(
             f"backbone_config is a {name}, whose network takes {main_input} and is no image encoder: its main input "
-            "must be images, pixel_values (N, C, H, W), as that of ResNet, ViT or our alexnet"
+            "must be images, pixel_values (N, C, H, W), as that of classifiers of images"
         )
     if getattr(config, "mask_ratio", 0):
         raise ValueError(
@@ -87,19 +87,20 @@ def count_features(config: PreTrainedConfig) -> int | None:
     return None
 
 
+def specify_backbone(model_type: str) -> dict[str, SubConfigSpec]:
+    """What transformers wants to know of `backbone_config`: it may be of any type, and is of this one by default."""
+    return {"backbone_config": SubConfigSpec(config_class=AutoConfig, model_type=model_type)}
+
+
 @strict
 class FramesConfig(VideoConfig):
-    """The fields of a network that puts an image encoder on frames.
+    """The fields of a network that puts an image encoder on frames; `sub_configs_defaults` is `specify_backbone(…)`.
 
     `backbone_config` is the encoder's config, or its fields with `model_type`. `image_size` and `num_channels` must be
     the encoder's, where it has such. `frame_features` says which vector is read from its output: None is the first of
     the rules of `image_encoder` that fits. `frame_hidden_size` is how long that is; it is found in the encoder's
     config, and to be stated for an encoder whose config does not tell.
     """
-
-    sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
-        "backbone_config": SubConfigSpec(config_class=AutoConfig, model_type="resnet")
-    }
 
     backbone_config: dict[str, Any] | PreTrainedConfig | None = None
     frame_features: FrameFeatures | None = None
@@ -118,7 +119,7 @@ class FramesConfig(VideoConfig):
 
     def default_backbone(self) -> dict[str, Any]:
         """The fields of the encoder where none is stated."""
-        return {"model_type": "resnet", "num_channels": self.num_channels}
+        raise NotImplementedError
 
     def default_hidden_size(self) -> int:
         return cast(int, self.frame_hidden_size)
@@ -204,10 +205,10 @@ def is_vector(pooled: Tensor) -> bool:
 
 
 def make_network(config: FramesConfig) -> PreTrainedModel:
-    return AutoModel.from_config(config.backbone_config, **network_options(config))
+    return AutoModel.from_config(config.backbone_config, **get_network_options(config))
 
 
-def network_options(config: FramesConfig) -> dict[str, bool]:
+def get_network_options(config: FramesConfig) -> dict[str, bool]:
     """Leaves out the layers behind a class token, where there are such and these are not read."""
     network_class = MODEL_MAPPING[type(config.backbone_config)]
     has_choice = "add_pooling_layer" in inspect.signature(network_class.__init__).parameters
@@ -218,14 +219,14 @@ def load_network(backbone: str | Path | PreTrainedModel, config: FramesConfig) -
     """The trained network of `backbone_config`, from a network in memory, a folder or the Hub; all of its weights."""
     if isinstance(backbone, PreTrainedModel):
         network = make_network(config)
-        missing = network.load_state_dict(image_part(backbone).state_dict(), strict=False).missing_keys
+        missing = network.load_state_dict(get_image_part(backbone).state_dict(), strict=False).missing_keys
     else:
         network, report = AutoModel.from_pretrained(
             backbone,
             config=config.backbone_config,
             dtype=torch.float32,
             output_loading_info=True,
-            **network_options(config),
+            **get_network_options(config),
         )
         missing = sorted(report["missing_keys"])
     if missing:
@@ -236,7 +237,7 @@ def load_network(backbone: str | Path | PreTrainedModel, config: FramesConfig) -
     return network
 
 
-def image_part(model: PreTrainedModel) -> PreTrainedModel:
+def get_image_part(model: PreTrainedModel) -> PreTrainedModel:
     """The trunk of a classifier; of a network of images and texts, the one for images."""
     return model.vision_model if hasattr(model.config, "vision_config") else model.base_model
 
@@ -249,15 +250,6 @@ class FramesPreTrainedModel(VideoPreTrainedModel):
     """The base of networks with an `ImageEncoder` called `encoder`, which gives B·T rows for B videos."""
 
     config: FramesConfig
-
-    def get_features(self, inputs: Tensor, layer: str | None = None) -> Tensor:
-        """As in every network; a layer of the encoder gives T rows a video, one after the other."""
-        flat, num_views = self.flatten_views(inputs)
-        features = super().get_features(flat, layer)
-        if num_views is None:
-            return features
-        rows = features.shape[0] // flat.shape[0]
-        return features.unflatten(0, (-1, num_views, rows)).mean(dim=1).flatten(0, 1)
 
 
 class FramesForVideoClassification(FramesPreTrainedModel, VideoForClassification):

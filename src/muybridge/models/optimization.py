@@ -16,6 +16,7 @@ that torch is withdrawing).
 """
 
 import copy
+import inspect
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, NoReturn, TypeGuard
@@ -26,7 +27,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import PreTrainedModel
 
-from muybridge.models.base import NetworkForClassification, NetworkPreTrainedModel
+from muybridge.models.adapters import find_head
+from muybridge.models.base import NetworkPreTrainedModel
+from muybridge.models.vocabulary import Vocabulary
 
 Convolution = nn.Conv2d | nn.Conv3d
 
@@ -42,10 +45,9 @@ VALUES_IN_A_PART = 2 * 16 * 3 * 112 * 112
 def optimize(model: PreTrainedModel, *, exact: bool = False) -> PreTrainedModel:
     """A copy of `model` for inference, with its class, its config, and the same inputs and outputs.
 
-    Where the hardware computes bfloat16 fast, the copy does; features and hidden states are then bfloat16, and so are
-    the logits of other libraries' models, while those of ours are float32. `exact=True` keeps the precision of the
-    weights. It takes float32 and bfloat16 inputs either way, and cannot be trained or saved: train and save the
-    original.
+    Where the hardware computes bfloat16 fast, the copy does; features and hidden states are then bfloat16, and logits
+    float32. `exact=True` keeps the precision of the weights. It takes float32 and bfloat16 inputs either way, and
+    cannot be trained or saved: train and save the original.
     """
     optimized = copy.deepcopy(model).eval().requires_grad_(False)
     for module in list(optimized.modules()):
@@ -55,6 +57,9 @@ def optimize(model: PreTrainedModel, *, exact: bool = False) -> PreTrainedModel:
         pack_children(module)
     if not exact and is_bfloat16_fast(optimized.device):
         convert_to_bfloat16(optimized)
+    for module in optimized.modules():
+        if isinstance(module, PreTrainedModel):
+            module.register_forward_pre_hook(partial(cast_inputs, dtype=optimized.dtype), with_kwargs=True)
     if isinstance(optimized, NetworkPreTrainedModel):
         trunk = optimized.base_model
         trunk.forward = partial(forward_in_parts, trunk)
@@ -187,55 +192,57 @@ def is_bfloat16_fast(device: torch.device) -> bool:
 
 
 def convert_to_bfloat16(model: PreTrainedModel) -> None:
-    """Casts everything but batch norms, whose statistics need the digits, and the classifier.
+    """Casts everything but batch norms, whose statistics need the digits, and the head.
 
     Logits rounded to bfloat16 would make two labels with close scores equal.
     """
     kept: set[nn.Module] = {module for module in model.modules() if isinstance(module, _BatchNorm)}
-    if isinstance(model, NetworkForClassification):
-        kept |= set(model.get_classifier().modules())
-        model.get_classifier().register_forward_pre_hook(cast_to_float32)
+    head = find_head(model)
+    if head is not None:
+        kept |= set(head.modules())
+        if isinstance(head, nn.Linear):  # heads of ours cast what they are given
+            head.register_forward_pre_hook(cast_to_float32)
     for module in set(model.modules()) - kept:
         for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
             if tensor.is_floating_point():
                 tensor.data = tensor.data.to(torch.bfloat16)
-    for module in model.modules():
-        if isinstance(module, PreTrainedModel):
-            module.register_forward_pre_hook(cast_to_bfloat16, with_kwargs=True)
 
 
 def cast_to_float32(_module: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
     return (arguments[0].float(),)
 
 
-def cast_to_bfloat16(
-    model: PreTrainedModel, arguments: tuple[Any, ...], named: dict[str, Any]
+def cast_inputs(
+    model: PreTrainedModel, arguments: tuple[Any, ...], named: dict[str, Any], *, dtype: torch.dtype
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Casts the main input of the model, given by position or by name."""
-    name = model.main_input_name
-    if name in named:
-        named = {**named, name: as_bfloat16(named[name])}
-    elif arguments:
-        arguments = (as_bfloat16(arguments[0]), *arguments[1:])
-    return arguments, named
+    """Casts the inputs of the model, given by position or by name; labels stay as they are."""
+    inputs = set(model.input_shapes()) if isinstance(model, Vocabulary) else {model.main_input_name}
+    _, *names = inspect.signature(type(model).forward).parameters
 
+    def cast(name: str, value: Any) -> Any:
+        is_cast = name in inputs and isinstance(value, Tensor) and value.is_floating_point()
+        return value.to(dtype) if is_cast else value
 
-def as_bfloat16(value: Any) -> Any:
-    return value.to(torch.bfloat16) if isinstance(value, Tensor) and value.is_floating_point() else value
+    by_position = tuple(cast(name, value) for name, value in zip(names, arguments, strict=False))
+    return by_position, {name: cast(name, value) for name, value in named.items()}
 
 
 # Batches
 
 
-def forward_in_parts(trunk: NetworkPreTrainedModel, *positional: Tensor, **options: Any) -> Any:
+def forward_in_parts(trunk: NetworkPreTrainedModel, *positional: Any, **options: Any) -> Any:
     """What the trunk's own forward gives; on a processor it is called with a few videos or images at a time."""
     forward = partial(type(trunk).forward, trunk)
-    inputs = positional[0] if positional else options.pop(trunk.main_input_name)
-    num_inputs = max(1, VALUES_IN_A_PART // max(1, inputs.shape[1:].numel()))
-    has_more_inputs = len(positional) > 1 or any(isinstance(value, Tensor) for value in options.values())
-    if inputs.device.type != "cpu" or len(inputs) <= num_inputs or has_more_inputs:
-        return forward(inputs, *positional[1:], **options)
-    return join([forward(part, **options) for part in inputs.split(num_inputs)])
+    given = {**dict(zip(inspect.signature(forward).parameters, positional, strict=False)), **options}
+    tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
+    rest = {name: value for name, value in given.items() if name not in tensors}
+    batch_size = len(next(iter(tensors.values()), ()))
+    num_values = sum(tensor.numel() for tensor in tensors.values()) // max(1, batch_size)
+    part_size = max(1, VALUES_IN_A_PART // max(1, num_values))
+    if batch_size <= part_size or any(tensor.device.type != "cpu" for tensor in tensors.values()):
+        return forward(**given)
+    parts = zip(*(tensor.split(part_size) for tensor in tensors.values()), strict=True)
+    return join([forward(**dict(zip(tensors, part, strict=True)), **rest) for part in parts])
 
 
 def join(parts: list[Any]) -> Any:

@@ -1,6 +1,6 @@
 """What every architecture for videos has in common.
 
-Shapes: B videos, V views of each, T frames, C channels, H×W pixels, D features, L labels.
+Shapes: B videos, V views of each, T frames, C channels, H×W pixels, L labels.
 """
 
 from typing import Any
@@ -10,13 +10,15 @@ from torch import Tensor
 from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
 from transformers.utils.generic import can_return_tuple
 
-from muybridge.models.base import NetworkConfig, NetworkForClassification, NetworkPreTrainedModel
+from muybridge.models.base import NetworkForClassification, NetworkPreTrainedModel, PixelConfig
+from muybridge.models.inputs import Shape
+from muybridge.models.registry import get_architecture
 from muybridge.processing import VideoProcessor
 from muybridge.types import Protocol
 
 
 @strict
-class VideoConfig(NetworkConfig):
+class VideoConfig(PixelConfig):
     """The fields that every architecture for videos has.
 
     `protocol` holds the fields of `Protocol`: how the number on the model card was measured, and how logits of several
@@ -27,8 +29,8 @@ class VideoConfig(NetworkConfig):
     image_size: int = 112
     protocol: dict[str, Any] | None = None
 
-    def input_shape(self) -> tuple[int, int, int, int]:
-        return self.num_frames, self.num_channels, self.image_size, self.image_size
+    def input_shapes(self) -> dict[str, Shape]:
+        return {"pixel_values_videos": (self.num_frames, self.num_channels, self.image_size, self.image_size)}
 
     def validate_num_frames(self) -> None:
         if self.num_frames < 1:
@@ -45,11 +47,6 @@ class VideoPreTrainedModel(NetworkPreTrainedModel):
     config: VideoConfig
     main_input_name = "pixel_values_videos"
     input_modalities = ("video",)
-    input_axes = "videos, frames, {} channels, height, width"
-
-    def get_video_features(self, pixel_values_videos: Tensor) -> Tensor:
-        """Features (B, D) of videos (B, T, C, H, W), or of views (B, V, T, C, H, W), averaged."""
-        return self.get_features(pixel_values_videos)
 
 
 # The arguments that say what becomes of a pixel's value, in image processors of transformers and in ours.
@@ -65,13 +62,15 @@ class VideoForClassification(VideoPreTrainedModel, NetworkForClassification):
         `image_processor` is that of the image network which this one was made of: pixels become what it makes of them.
         `fields` are the processor's arguments that are to be others.
         """
-        from muybridge.models.registry import ARCHITECTURES  # which imports this module
-
         given = {name: getattr(image_processor, name, None) for name in PIXEL_ARGUMENTS}
         numbers = {name: value for name, value in given.items() if value is not None}
-        processor = ARCHITECTURES[self.config.model_type].processor
-        sizes = processor.size_fields(self.config.image_size)
-        return processor(**{"num_frames": self.config.num_frames, **sizes, **numbers, **fields})
+        processor_class = self.get_processor_class()
+        sizes = processor_class.size_fields(self.config.image_size)
+        return processor_class(**{"num_frames": self.config.num_frames, **sizes, **numbers, **fields})
+
+    def get_processor_class(self) -> Any:
+        """The class of the processor that gives what this network takes."""
+        return get_architecture(self.config.model_type).processor
 
     @can_return_tuple
     def forward(
@@ -85,6 +84,5 @@ class VideoForClassification(VideoPreTrainedModel, NetworkForClassification):
 
         `num_items_in_batch` is how many clips the Trainer accumulates gradients over.
         """
-        flat, num_views = self.flatten_views(pixel_values_videos)
-        outputs = self.base_model(flat, output_hidden_states=output_hidden_states, return_dict=True)
-        return self.classify(outputs.pooler_output, num_views, labels, outputs.hidden_states, num_items_in_batch)
+        inputs = {"pixel_values_videos": pixel_values_videos}
+        return self.classify(inputs, labels, output_hidden_states, num_items_in_batch)

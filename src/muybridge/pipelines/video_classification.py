@@ -16,7 +16,7 @@ from transformers.modeling_outputs import ImageClassifierOutput
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
 from muybridge.inference import Engine, Inputs, Loading, VideoLoader, count_frames, get_stores
-from muybridge.models.base import average_views, get_aggregation
+from muybridge.models.heads import average_views, get_aggregation
 from muybridge.models.optimization import optimize
 from muybridge.video import ErrorPolicy, VideoReader
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from muybridge.data import DataError
 from muybridge.training.state import WRITE_ERRORS
@@ -16,12 +16,12 @@ class TrainingError(RuntimeError):
     """A run that cannot go on; the message says why and what to do."""
 
 
-def readable(batches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def read_batches(batches: Iterable[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
     """The batches; what ends them is told in the words of the clips, without the traceback of a worker."""
     try:
         yield from batches
     except (ValueError, RuntimeError) as error:
-        message = message_of_clips(error)
+        message = find_message_of_clips(error)
         if message is None:
             raise
         raise TrainingError(
@@ -29,7 +29,7 @@ def readable(batches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         ) from error
 
 
-def message_of_clips(error: Exception) -> str | None:
+def find_message_of_clips(error: Exception) -> str | None:
     """What was wrong with clips, from the error itself or the last lines of a worker's traceback; None for others."""
     parts = re.split(r"^[\w.]*(?:DataError|VideoError): ", str(error), flags=re.MULTILINE)
     if len(parts) > 1:
@@ -38,7 +38,7 @@ def message_of_clips(error: Exception) -> str | None:
 
 
 @contextmanager
-def explained(problem: str) -> Iterator[None]:
+def explain_write_errors(problem: str) -> Iterator[None]:
     """Says what could not be written, and that nothing is lost."""
     try:
         yield

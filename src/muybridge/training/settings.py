@@ -18,6 +18,13 @@ class TrainingSettings:
     model: str = field(metadata={"help": "an architecture (see `muybridge models`), or a checkpoint to start from"})
     data: list[str] = field(metadata={"help": "what load_videos reads; several data sets get a classifier each"})
     output: str = field(metadata={"help": "the folder of the run"})
+    objective: str = field(default="classification", metadata={"help": "what is learnt"})
+    objective_fields: dict[str, Any] = field(
+        default_factory=dict, metadata={"help": "the numbers of the objective, as temperature=0.1"}
+    )
+    other_data: dict[str, Any] = field(
+        default_factory=dict, metadata={"help": "further data that the objective learns from, as unlabelled=clips"}
+    )
 
     split: str = field(default="train", metadata={"help": "the split to train on"})
     evaluation_split: str | None = field(default=None, metadata={"help": "the split to evaluate on (test, or val)"})
@@ -122,7 +129,7 @@ class TrainingSettings:
     def load(cls, path: Path) -> "TrainingSettings":
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
-    def given(self) -> dict[str, Any]:
+    def list_given(self) -> dict[str, Any]:
         """The settings that are not what they are by default."""
         defaults = type(self)(model=self.model, data=self.data, output=self.output)
         always = ("model", "data", "output")
@@ -130,7 +137,7 @@ class TrainingSettings:
             name: value for name, value in asdict(self).items() if name in always or value != getattr(defaults, name)
         }
 
-    def changes_from(self, earlier: "TrainingSettings") -> list[str]:
+    def list_changes(self, earlier: "TrainingSettings") -> list[str]:
         """What differs from the settings of a run that this one continues, as far as it matters to the weights."""
         before, now = (json.loads(json.dumps(asdict(settings))) for settings in (earlier, self))  # lists, not tuples
         names = [name for name in now if name not in FREE_TO_CHANGE and before[name] != now[name]]

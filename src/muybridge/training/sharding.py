@@ -1,13 +1,16 @@
 """Weights that several processes hold a part of each, as FSDP divides them; every function is called by all of them."""
 
+from collections.abc import Sequence
+
 import torch
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType, broadcast
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from muybridge.models import ARCHITECTURES
-from muybridge.models.video_base import VideoForClassification
+from muybridge.data import SplitData
+from muybridge.objectives import Objective
+from muybridge.training.settings import TrainingSettings
 
 
 def check_sharding(state: AcceleratorState) -> None:
@@ -23,28 +26,28 @@ def check_sharding(state: AcceleratorState) -> None:
         )
 
 
-def whole(tensor: Tensor) -> Tensor:
+def gather_whole(tensor: Tensor) -> Tensor:
     """A tensor with the parts of all processes."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 @torch.no_grad()
-def whole_model(model: VideoForClassification) -> VideoForClassification:
-    """The model itself, or a copy with all of its weights where this process holds a part of them."""
-    state = model.state_dict()
+def make_whole(objective: Objective, settings: TrainingSettings, data: Sequence[SplitData]) -> Objective:
+    """The objective itself, or a copy with all of its weights where this process holds a part of them."""
+    state = objective.state_dict()
     if not any(isinstance(tensor, DTensor) for tensor in state.values()):
-        return model
+        return objective
     with torch.random.fork_rng(devices=[]):  # what is drawn for its first weights must not be missing in training
-        copy = ARCHITECTURES[model.config.model_type].classifier(model.config).to(model.device)
-    copy.load_state_dict({name: whole(tensor) for name, tensor in state.items()})
-    return copy
+        copy = type(objective).from_settings(settings, data)
+    copy.load_state_dict({name: gather_whole(tensor) for name, tensor in state.items()})
+    return copy.to(next(iter(state.values())).device)
 
 
-def share_unsharded(model: VideoForClassification) -> None:
+def share_unsharded(module: nn.Module) -> None:
     """Gives every process the first one's tensors, but for those it holds a part of.
 
     The statistics of norms differ, for each process has seen clips of its own.
     """
-    for tensor in model.state_dict().values():
+    for tensor in module.state_dict().values():
         if not isinstance(tensor, DTensor):
             broadcast(tensor)

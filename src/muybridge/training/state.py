@@ -32,7 +32,7 @@ class Position:
         return self.epoch if self.batch else max(0, self.epoch - 1)
 
 
-def saved_states(folder: Path) -> list[Path]:
+def list_saved_states(folder: Path) -> list[Path]:
     """The whole states in a run's folder, oldest first."""
     return sorted((folder / "states").glob(f"{PREFIX}*[0-9]"))
 
@@ -57,20 +57,20 @@ def save_state(accelerator: Accelerator, folder: Path, position: Position, avera
     if accelerator.is_main_process:
         shutil.rmtree(final, ignore_errors=True)
         partial.replace(final)
-        for old in saved_states(folder)[:-NUM_KEPT]:
+        for old in list_saved_states(folder)[:-NUM_KEPT]:
             shutil.rmtree(old)
     accelerator.wait_for_everyone()
 
 
-def newest_position(folder: Path) -> Position:
+def read_newest_position(folder: Path) -> Position:
     """How far the newest state is; the beginning where there is none."""
-    states = saved_states(folder)
+    states = list_saved_states(folder)
     return Position(**json.loads((states[-1] / "position.json").read_text(encoding="utf-8"))) if states else Position()
 
 
 def load_state(accelerator: Accelerator, folder: Path, average: WeightAverage | None) -> None:
     """Takes up the newest state."""
-    newest = saved_states(folder)[-1]
+    newest = list_saved_states(folder)[-1]
     accelerator.load_state(str(newest))
     if average is not None:
         average.load_state_dict(torch.load(newest / "average.pt", weights_only=True))

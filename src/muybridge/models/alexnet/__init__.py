@@ -1,27 +1,17 @@
-from muybridge.models.alexnet.configuration_alexnet import AlexNetConfig
-from muybridge.models.alexnet.image_processing_alexnet import AlexNetImageProcessor
-from muybridge.models.alexnet.modeling_alexnet import (
-    AlexNetForImageClassification,
-    AlexNetModel,
-    AlexNetPreTrainedModel,
-)
-from muybridge.models.registry import ImageArchitecture, Paper, register
+import lazy_loader
 
-__all__ = [
-    "AlexNetConfig",
-    "AlexNetForImageClassification",
-    "AlexNetImageProcessor",
-    "AlexNetModel",
-    "AlexNetPreTrainedModel",
-]
+from muybridge.models.registry import Architecture, Paper, register
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    ImageArchitecture(
+    Architecture(
+        name="alexnet",
         title="AlexNet",
-        config=AlexNetConfig,
-        model=AlexNetModel,
-        classifier=AlexNetForImageClassification,
-        processor=AlexNetImageProcessor,
+        prefix="AlexNet",
+        package=__name__,
+        task="image-classification",
+        input_size="227×227",
         papers=[
             Paper(
                 "ImageNet Classification with Deep Convolutional Neural Networks",

@@ -40,6 +40,6 @@ class AlexNetConfig(PlainConfig):
             "normalized_stages": (),
             "pooled_size": 6,
             "fully_connected_dropouts": (0.5, 0.5),
-            "classifier_dropout": 0.0,
+            "head": {"dropout": 0.0},
         },
     }

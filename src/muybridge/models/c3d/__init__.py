@@ -1,17 +1,16 @@
-from muybridge.models.c3d.configuration_c3d import C3DConfig
-from muybridge.models.c3d.modeling_c3d import C3DForVideoClassification, C3DModel, C3DPreTrainedModel
-from muybridge.models.c3d.video_processing_c3d import C3DVideoProcessor
-from muybridge.models.registry import Paper, VideoArchitecture, register
+import lazy_loader
 
-__all__ = ["C3DConfig", "C3DForVideoClassification", "C3DModel", "C3DPreTrainedModel", "C3DVideoProcessor"]
+from muybridge.models.registry import Architecture, Paper, register
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    VideoArchitecture(
+    Architecture(
+        name="c3d",
         title="C3D",
-        config=C3DConfig,
-        model=C3DModel,
-        classifier=C3DForVideoClassification,
-        processor=C3DVideoProcessor,
+        prefix="C3D",
+        package=__name__,
+        input_size="16×112×112",
         papers=[
             Paper(
                 "Learning Spatiotemporal Features with 3D Convolutional Networks",
@@ -20,6 +19,7 @@ register(
                 "https://arxiv.org/abs/1412.0767",
             )
         ],
+        inflated_from="vgg",
         tiny={"depths": (1, 2), "hidden_sizes": (8, 16), "fully_connected_size": 32},
     )
 )

@@ -1,10 +1,10 @@
 """Config of C3D."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 
-from muybridge.models.base import Numbers
+from muybridge.models.base import Numbers, find_dropout
 from muybridge.models.video_base import VideoConfig
 
 
@@ -13,7 +13,8 @@ class C3DConfig(VideoConfig):
     """C3D; the defaults are the published network. `hidden_sizes` and `depths` name one value a stage.
 
     `has_batch_norm` puts a batch norm after every convolution. `is_last_pooling_padded` says whether the last pooling
-    has a margin of one pixel, as in the published network.
+    has a margin of one pixel, as in the published network. `fully_connected_dropout` is that between fc6 and fc7; where
+    it is not stated it is the head's.
     """
 
     model_type: ClassVar[str] = "c3d"
@@ -23,10 +24,18 @@ class C3DConfig(VideoConfig):
     fully_connected_size: int = 4096
     has_batch_norm: bool = False
     is_last_pooling_padded: bool = True
-    classifier_dropout: float = 0.5
+    fully_connected_dropout: float | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        if self.fully_connected_dropout is None:
+            self.fully_connected_dropout = find_dropout(self)
 
     def default_hidden_size(self) -> int:
         return self.fully_connected_size
+
+    def default_head(self) -> dict[str, Any]:
+        return {"name": "linear", "dropout": 0.5}
 
     def validate_stages(self) -> None:
         if len(self.depths) != len(self.hidden_sizes) or len(self.depths) < 2:

@@ -41,6 +41,7 @@ class C3DStage(GradientCheckpointingLayer):
 
 class C3DPreTrainedModel(VideoPreTrainedModel):
     config: C3DConfig
+    sees_order = True
     base_model_prefix = "c3d"
     _no_split_modules = ("C3DStage",)
 
@@ -58,15 +59,15 @@ class C3DModel(C3DPreTrainedModel):
         size = config.fully_connected_size
         self.stages = nn.ModuleList(C3DStage(config, index) for index in range(len(config.depths)))
         self.fc6 = FullyConnected(config.hidden_sizes[-1] * frames * side * side, size)
-        self.dropout = nn.Dropout(config.classifier_dropout)
+        self.dropout = nn.Dropout(config.fully_connected_dropout or 0.0)
         self.fc7 = FullyConnected(size, size)
         self.post_init()
 
     def get_stages(self) -> list[nn.Module]:
         return [*self.stages, self.fc6, self.fc7]
 
-    def check_input(self, pixel_values_videos: Tensor) -> None:
-        super().check_input(pixel_values_videos)
+    def check_size(self, pixel_values_videos: Tensor) -> None:
+        self.check_inputs(pixel_values_videos=pixel_values_videos)
         expected = (self.config.num_frames, self.config.image_size, self.config.image_size)
         frames, _, *size = pixel_values_videos.shape[1:]
         if (frames, *size) != expected:
@@ -79,7 +80,7 @@ class C3DModel(C3DPreTrainedModel):
     def forward(
         self, pixel_values_videos: Tensor, output_hidden_states: bool | None = None
     ) -> BaseModelOutputWithPoolingAndNoAttention:
-        self.check_input(pixel_values_videos)
+        self.check_size(pixel_values_videos)
         keep = self.keeps_hidden_states(output_hidden_states)
         hidden = pixel_values_videos.transpose(1, 2)  # (B, C, T, H, W)
         hidden, hidden_states = run_stages(self.stages, hidden, keep=keep)

@@ -1,26 +1,18 @@
-from muybridge.models.cnn_m.configuration_cnn_m import CNNMConfig
-from muybridge.models.cnn_m.modeling_cnn_m import (
-    CNNMForImageClassification,
-    CNNMModel,
-    CNNMPreTrainedModel,
-)
-from muybridge.models.layers.image_processing_imagenet import ImageNetMeanImageProcessor
-from muybridge.models.registry import ImageArchitecture, Paper, register
+import lazy_loader
 
-__all__ = [
-    "CNNMConfig",
-    "CNNMForImageClassification",
-    "CNNMModel",
-    "CNNMPreTrainedModel",
-]
+from muybridge.models.registry import Architecture, Paper, register
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    ImageArchitecture(
+    Architecture(
+        name="cnn_m",
         title="CNN-M",
-        config=CNNMConfig,
-        model=CNNMModel,
-        classifier=CNNMForImageClassification,
-        processor=ImageNetMeanImageProcessor,
+        prefix="CNNM",
+        package=__name__,
+        task="image-classification",
+        input_size="224×224",
+        processor_place="muybridge.models.layers.image_processing_imagenet:ImageNetMeanImageProcessor",
         papers=[
             Paper(
                 "Return of the Devil in the Details: Delving Deep into Convolutional Nets",

@@ -1,28 +1,17 @@
-from muybridge.models.ensemble.configuration_ensemble import EnsembleConfig
-from muybridge.models.ensemble.modeling_ensemble import (
-    EnsembleForVideoClassification,
-    EnsembleModel,
-    EnsemblePreTrainedModel,
-)
-from muybridge.models.ensemble.video_processing_ensemble import EnsembleVideoProcessor
-from muybridge.models.registry import Paper, VideoArchitecture, register
+import lazy_loader
+
+from muybridge.models.registry import Architecture, Paper, register
 from muybridge.models.simple_cnn import TINY_BACKBONE
 
-__all__ = [
-    "EnsembleConfig",
-    "EnsembleForVideoClassification",
-    "EnsembleModel",
-    "EnsemblePreTrainedModel",
-    "EnsembleVideoProcessor",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    VideoArchitecture(
+    Architecture(
+        name="ensemble",
         title="Ensemble (average of probabilities)",
-        config=EnsembleConfig,
-        model=EnsembleModel,
-        classifier=EnsembleForVideoClassification,
-        processor=EnsembleVideoProcessor,
+        prefix="Ensemble",
+        package=__name__,
+        input_size="16×112×112",
         papers=[
             Paper(
                 "Large-scale Video Classification with Convolutional Neural Networks",
@@ -32,7 +21,7 @@ register(
             )
         ],
         tiny={
-            "fusion": "linear",
+            "head": {"name": "linear"},
             "members": (
                 {
                     "name": "recurrent",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
@@ -30,56 +30,46 @@ class EnsembleConfig(VideoConfig):
     and `image_std`, red first; each member is handed as many frames as its config says, chosen evenly, in its own size
     and numbers.
 
-    With `fusion="mean"` all members have the ensemble's labels, in its order. With "linear" they keep their own, and a
-    linear classifier sees the logarithms of all their probabilities.
+    With the head {"name": "mean"} all members have the ensemble's labels, in its order. With {"name": "linear"} they
+    keep their own, and a linear classifier sees the logarithms of all their probabilities.
     """
 
     model_type: ClassVar[str] = "ensemble"
 
     members: list[dict[str, Any]] | tuple[dict[str, Any], ...] = DEFAULT_MEMBERS
-    fusion: Literal["mean", "linear"] = "mean"
     image_mean: Values = IMAGENET_MEAN
     image_std: Values = IMAGENET_STD
 
     def __post_init__(self, **kwargs: Any) -> None:
         labels = self.id2label or {index: f"LABEL_{index}" for index in range(kwargs.get("num_labels") or 2)}
-        self.members = [complete(member, labels) for member in self.members]
+        self.members = [complete_member(member, labels) for member in self.members]
         super().__post_init__(**kwargs)
 
     def default_hidden_size(self) -> int:
         return sum(len(member["config"]["id2label"]) for member in self.members)
 
-    def member_configs(self) -> list[PreTrainedConfig]:
-        return [AutoConfig.for_model(**member["config"]) for member in self.members]
+    def default_head(self) -> dict[str, Any]:
+        return {"name": "mean"}
 
-    @property
-    def has_softmax(self) -> bool:
-        """Whether members' scores become probabilities of labels that exclude each other; else scores are averaged."""
-        return self.problem_type not in ("multi_label_classification", "regression")
+    def make_member_configs(self) -> list[PreTrainedConfig]:
+        return [AutoConfig.for_model(**member["config"]) for member in self.members]
 
     def validate_members(self) -> None:
         names = [member["name"] for member in self.members]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"the members are called {names}; there must be one or more, each with a name of its own")
-        for member, config in zip(self.members, self.member_configs(), strict=True):
+        for member, config in zip(self.members, self.make_member_configs(), strict=True):
             channels = getattr(config, "num_channels", self.num_channels)
             if channels != self.num_channels:
                 raise ValueError(f"{member['name']} takes {channels} channels, and the ensemble {self.num_channels}")
 
     def validate_labels(self) -> None:
-        if self.fusion == "mean":
+        if (self.head or {}).get("name") == "mean":
             for member in self.members:
                 check_labels("the ensemble", self.id2label or {}, member["name"], member["config"]["id2label"])
 
-    def validate_dropout(self) -> None:
-        if self.fusion == "mean" and self.classifier_dropout:
-            raise ValueError(
-                f"classifier_dropout is {self.classifier_dropout}, and an ensemble with fusion 'mean' has no "
-                "classifier of its own: leave it out, or set that of the members"
-            )
 
-
-def complete(member: Mapping[str, Any], labels: Labels) -> dict[str, Any]:
+def complete_member(member: Mapping[str, Any], labels: Labels) -> dict[str, Any]:
     """A member as it is saved: its config as plain values, with the ensemble's labels where it states none."""
     unknown = sorted(set(member) - set(MEMBER_FIELDS))
     if unknown or not {"name", "config"} <= set(member):
@@ -101,7 +91,7 @@ def check_labels(one: str, labels: Labels, other: str, other_labels: Labels) -> 
     """Refuses members with other labels, or another order of them, than the rest; the first difference is shown."""
     if len(labels) != len(other_labels):
         raise ValueError(f"{one} has {len(labels)} labels, and {other} {len(other_labels)}; they must have the same")
-    for index, (label, other_label) in enumerate(zip(in_order(labels), in_order(other_labels), strict=True)):
+    for index, (label, other_label) in enumerate(zip(sort_labels(labels), sort_labels(other_labels), strict=True)):
         if label != other_label:
             raise ValueError(
                 f"label {index} is {label!r} of {one}, and {other_label!r} of {other}; all members must have the same "
@@ -109,5 +99,5 @@ def check_labels(one: str, labels: Labels, other: str, other_labels: Labels) -> 
             )
 
 
-def in_order(labels: Labels) -> Sequence[str]:
+def sort_labels(labels: Labels) -> Sequence[str]:
     return [label for _, label in sorted(labels.items(), key=lambda item: int(item[0]))]

@@ -3,7 +3,6 @@
 Shapes: B videos, V views of each, M members, T frames, C channels, H×W pixels, L labels.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -11,36 +10,41 @@ from typing import Any, Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoModelForVideoClassification, PreTrainedConfig, PreTrainedModel
+from transformers import AutoModelForVideoClassification, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention
 from transformers.models.auto.modeling_auto import MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING as CLASSIFIERS
-from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 from transformers.utils.generic import can_return_tuple
 
+from muybridge.models.adapters import adapt
 from muybridge.models.ensemble.configuration_ensemble import EnsembleConfig, check_labels
+from muybridge.models.heads.averaging import has_softmax
+from muybridge.models.loading import load_model, load_processor
 from muybridge.models.video_base import VideoForClassification, VideoPreTrainedModel
 from muybridge.processing import VideoProcessor
 
 
-def side_of(config: PreTrainedConfig) -> int | None:
-    """The side of the frames that a member takes, where its config tells."""
-    size = getattr(config, "image_size", None)
-    return size[0] if isinstance(size, list | tuple) else size
+def get_clip_shape(name: str, network: Any) -> tuple[int, int, int, int]:
+    """The frames, channels, height and width of what a member takes; one that takes anything but frames is refused."""
+    shapes = list(network.input_shapes().values())
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        raise ValueError(f"{name} takes {', '.join(network.input_shapes())}; a member must take frames alone")
+    frames, channels, height, width = shapes[0]
+    return frames, channels, height, width
 
 
-def choose_frames(videos: Tensor, num_frames: int | None) -> Tensor:
+def choose_frames(videos: Tensor, num_frames: int) -> Tensor:
     """`num_frames` of the frames, evenly: frame k is `k × T // num_frames`."""
     given = videos.shape[1]
-    if num_frames is None or num_frames == given:
+    if num_frames == given:
         return videos
     return videos[:, torch.arange(num_frames, device=videos.device) * given // num_frames]
 
 
-def resize_frames(videos: Tensor, side: int | None) -> Tensor:
-    """Frames of `side`×`side`, antialiased."""
-    if side is None or tuple(videos.shape[-2:]) == (side, side):
+def resize_frames(videos: Tensor, size: tuple[int, int]) -> Tensor:
+    """Frames of this height and width, antialiased."""
+    if tuple(videos.shape[-2:]) == size:
         return videos
-    resized = F.interpolate(videos.flatten(0, 1).float(), size=(side, side), mode="bilinear", antialias=True)
+    resized = F.interpolate(videos.flatten(0, 1).float(), size=size, mode="bilinear", antialias=True)
     return resized.unflatten(0, tuple(videos.shape[:2])).to(videos.dtype)
 
 
@@ -49,21 +53,21 @@ class EnsembleMember(nn.Module):
 
     def __init__(self, config: EnsembleConfig, index: int) -> None:
         super().__init__()
-        member, member_config = config.members[index], config.member_configs()[index]
-        self.network = AutoModelForVideoClassification.from_config(member_config)
-        self.num_frames = getattr(member_config, "num_frames", None)
-        self.side = side_of(member_config)
+        member, member_config = config.members[index], config.make_member_configs()[index]
+        self.network = adapt(AutoModelForVideoClassification.from_config(member_config))
+        self.num_frames, _, *size = get_clip_shape(member["name"], self.network)
+        self.height, self.width = size
         self.is_flipped = member.get("channel_order", "rgb") == "bgr"
         given = [list(config.image_mean), list(config.image_std)]
         if self.is_flipped:
             given = [values[::-1] for values in given]
         wanted = [list(member.get(name) or own) for name, own in zip(("image_mean", "image_std"), given, strict=True)]
-        self.numbers = None if given == wanted else renormalization(*given, *wanted)
-        self.has_softmax = config.has_softmax
+        self.numbers = None if given == wanted else compute_renormalization(*given, *wanted)
+        self.has_softmax = has_softmax(config)
 
     def prepare(self, videos: Tensor) -> Tensor:
         """The videos as this member takes them: the very same where nothing differs."""
-        videos = resize_frames(choose_frames(videos, self.num_frames), self.side)
+        videos = resize_frames(choose_frames(videos, self.num_frames), (self.height, self.width))
         if self.is_flipped:
             videos = videos.flip(2)
         if self.numbers is None:
@@ -72,32 +76,18 @@ class EnsembleMember(nn.Module):
         return (videos * scale + shift).to(videos.dtype)
 
     def forward(self, videos: Tensor) -> Tensor:
-        logits = self.network(self.prepare(videos), return_dict=True).logits.float()
+        inputs = {self.network.main_input_name: self.prepare(videos)}
+        logits = self.network(**inputs, return_dict=True).logits.float()
         return logits.log_softmax(dim=-1) if self.has_softmax else logits
 
 
-def renormalization(
+def compute_renormalization(
     mean: Sequence[float], std: Sequence[float], new_mean: Sequence[float], new_std: Sequence[float]
 ) -> tuple[list[float], list[float]]:
     """By what pixels of one normalisation are multiplied, and what is added, to have those of another."""
     scale = [old / new for old, new in zip(std, new_std, strict=True)]
     shift = [(old - new) / spread for old, new, spread in zip(mean, new_mean, new_std, strict=True)]
     return scale, shift
-
-
-class MeanOfProbabilities(nn.Module):
-    """The logarithm of the members' mean probability, (B, M·L) → (B, L); or the mean of their scores."""
-
-    def __init__(self, num_members: int, has_softmax: bool) -> None:
-        super().__init__()
-        self.num_members = num_members
-        self.has_softmax = has_softmax
-
-    def forward(self, scores: Tensor) -> Tensor:
-        of_members = scores.float().unflatten(-1, (self.num_members, -1))  # (B, M, L)
-        if not self.has_softmax:
-            return of_members.mean(dim=-2)
-        return of_members.logsumexp(dim=-2) - math.log(self.num_members)
 
 
 class EnsemblePreTrainedModel(VideoPreTrainedModel):
@@ -113,7 +103,9 @@ class EnsembleModel(EnsemblePreTrainedModel):
 
     def __init__(self, config: EnsembleConfig) -> None:
         super().__init__(config)
-        self.members = nn.ModuleList(EnsembleMember(config, index) for index in range(len(config.members)))
+        members = [EnsembleMember(config, index) for index in range(len(config.members))]
+        self.members = nn.ModuleList(members)
+        self.sees_order = any(member.network.sees_order for member in members)
         self.post_init()
 
     def get_stages(self) -> list[nn.Module]:
@@ -123,7 +115,7 @@ class EnsembleModel(EnsemblePreTrainedModel):
     def forward(
         self, pixel_values_videos: Tensor, output_hidden_states: bool | None = None
     ) -> BaseModelOutputWithPoolingAndNoAttention:
-        self.check_input(pixel_values_videos)
+        self.check_inputs(pixel_values_videos=pixel_values_videos)
         scores = tuple(member(pixel_values_videos) for member in self.members)
         joined = torch.cat(scores, dim=-1)
         return BaseModelOutputWithPoolingAndNoAttention(
@@ -134,32 +126,17 @@ class EnsembleModel(EnsemblePreTrainedModel):
 
 
 class EnsembleForVideoClassification(EnsemblePreTrainedModel, VideoForClassification):
-    """Softmax of the logits is the mean of the members' probabilities.
+    """With its head "mean", softmax of the logits is the mean of the members' probabilities.
 
-    With `fusion="mean"` there is no classifier beside the members': `get_classifier` gives the average, which has no
-    weights, and training trains the members. `reset_classifier` makes it `fusion="linear"`: the members stay as they
-    are, labels and all, and a new linear classifier for the new labels sees the logarithms of their probabilities.
+    Such a head has no weights, and training trains the members. `reset_head` gives it a linear one: the members stay as
+    they are, labels and all, and the head sees the logarithms of their probabilities.
     """
 
     trunk_class = EnsembleModel
 
     def __init__(self, config: EnsembleConfig) -> None:
         super().__init__(config)
-        if config.fusion == "mean":
-            self.classifier = MeanOfProbabilities(  # type: ignore[assignment]  # every other network has a linear one
-                len(config.members), config.has_softmax
-            )
-
-    def score(self, features: Tensor) -> Tensor:
-        if isinstance(self.classifier, nn.Linear):
-            features = features.to(self.classifier.weight.dtype)
-        return super().score(features)
-
-    def reset_classifier(self, labels: int | Sequence[str]) -> None:
-        if not isinstance(self.classifier, nn.Linear):
-            self.config.fusion = "linear"
-            self.classifier = nn.Linear(self.config.default_hidden_size(), 1, device=self.device, dtype=self.dtype)
-        super().reset_classifier(labels)
+        self.sees_order = self.base_model.sees_order
 
     @classmethod
     def from_members(
@@ -179,9 +156,9 @@ class EnsembleForVideoClassification(EnsemblePreTrainedModel, VideoForClassifica
         if not isinstance(members, Mapping):
             raise TypeError(f"members is a {type(members).__name__}; it must map names to folders or models")
         networks = {name: load_member(name, member) for name, member in members.items()}
-        found = {name: load_processor(name, member) for name, member in members.items()}
-        numbers = {name: pixel_numbers(each) for name, each in {**found, **(processors or {})}.items() if each}
-        config = cls.config_class(**{**shared_fields(networks, numbers), **fields})
+        found = {name: find_processor(name, member) for name, member in members.items()}
+        numbers = {name: get_pixel_numbers(each) for name, each in {**found, **(processors or {})}.items() if each}
+        config = cls.config_class(**{**share_fields(networks, numbers), **fields})
         model = cls(config)
         for member, network in zip(model.base_model.members, networks.values(), strict=True):
             member.network = network
@@ -200,15 +177,15 @@ def load_member(name: str, member: str | Path | PreTrainedModel) -> PreTrainedMo
                 f"{name} is a {type(member).__name__}; a member must be a video classifier, one that "
                 "AutoModelForVideoClassification loads"
             )
-        return member
-    return AutoModelForVideoClassification.from_pretrained(member, dtype=torch.float32)
+        return adapt(member)
+    return load_model(member, dtype=torch.float32)
 
 
-def load_processor(name: str, member: str | Path | PreTrainedModel) -> VideoProcessor | None:
+def find_processor(name: str, member: str | Path | PreTrainedModel) -> VideoProcessor | None:
     if isinstance(member, PreTrainedModel):
         return None
     try:
-        return AutoVideoProcessor.from_pretrained(member)
+        return load_processor(member)
     except (OSError, ValueError, ImportError) as error:
         raise ValueError(
             f"{name}: {member} has no video processor that tells how its pixels are normalised; load the network, and "
@@ -216,7 +193,7 @@ def load_processor(name: str, member: str | Path | PreTrainedModel) -> VideoProc
         ) from error
 
 
-def pixel_numbers(processor: VideoProcessor) -> dict[str, Any]:
+def get_pixel_numbers(processor: VideoProcessor) -> dict[str, Any]:
     """A member's numbers for pixels in [0, 1], as its processor has them."""
     largest = 255 * processor.rescale_factor if processor.do_rescale else 255.0
     num_channels = len(processor.image_mean)
@@ -229,7 +206,7 @@ def pixel_numbers(processor: VideoProcessor) -> dict[str, Any]:
     }
 
 
-def shared_fields(networks: Mapping[str, PreTrainedModel], numbers: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def share_fields(networks: Mapping[str, Any], numbers: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """The fields of an ensemble of these networks."""
     if not networks:
         raise ValueError("there are no members; an ensemble needs one or more")
@@ -241,12 +218,10 @@ def shared_fields(networks: Mapping[str, PreTrainedModel], numbers: Mapping[str,
         "members": [{"name": name, "config": each, **numbers.get(name, {})} for name, each in configs.items()],
         "id2label": dict(config.id2label),
         "label2id": {label: index for index, label in config.id2label.items()},
-        "num_channels": getattr(config, "num_channels", 3),
+        "num_channels": get_clip_shape(first, networks[first])[1],
     }
-    frames = [each.num_frames for each in configs.values() if getattr(each, "num_frames", None)]
-    sides = [side for each in configs.values() if (side := side_of(each))]
-    fields |= {"num_frames": max(frames)} if frames else {}
-    fields |= {"image_size": max(sides)} if sides else {}
+    shapes = [get_clip_shape(name, network) for name, network in networks.items()]
+    fields |= {"num_frames": max(shape[0] for shape in shapes), "image_size": max(max(shape[2:]) for shape in shapes)}
     if first in numbers:
         own = numbers[first]
         is_flipped = own["channel_order"] == "bgr"

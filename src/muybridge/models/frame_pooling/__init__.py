@@ -1,28 +1,17 @@
-from muybridge.models.frame_pooling.configuration_frame_pooling import FramePoolingConfig
-from muybridge.models.frame_pooling.modeling_frame_pooling import (
-    FramePoolingForVideoClassification,
-    FramePoolingModel,
-    FramePoolingPreTrainedModel,
-)
-from muybridge.models.frame_pooling.video_processing_frame_pooling import FramePoolingVideoProcessor
-from muybridge.models.registry import Paper, VideoArchitecture, register
+import lazy_loader
+
+from muybridge.models.registry import Architecture, Paper, register
 from muybridge.models.simple_cnn import TINY_BACKBONE
 
-__all__ = [
-    "FramePoolingConfig",
-    "FramePoolingForVideoClassification",
-    "FramePoolingModel",
-    "FramePoolingPreTrainedModel",
-    "FramePoolingVideoProcessor",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    VideoArchitecture(
+    Architecture(
+        name="frame_pooling",
         title="Frames fused (single frame, TSN)",
-        config=FramePoolingConfig,
-        model=FramePoolingModel,
-        classifier=FramePoolingForVideoClassification,
-        processor=FramePoolingVideoProcessor,
+        prefix="FramePooling",
+        package=__name__,
+        input_size="8×224×224",
         papers=[
             Paper(
                 "Temporal Segment Networks: Towards Good Practices for Deep Action Recognition",
@@ -37,6 +26,7 @@ register(
                 "https://doi.org/10.1109/CVPR.2014.223",
             ),
         ],
+        takes_backbone=True,
         tiny={"backbone_config": TINY_BACKBONE, "fusion": "network", "fusion_size": 16},
     )
 )

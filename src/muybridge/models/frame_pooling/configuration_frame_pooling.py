@@ -1,10 +1,10 @@
 """Config of networks that fuse what an image encoder says of single frames."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
 
-from muybridge.models.image_encoder import FramesConfig
+from muybridge.models.image_encoder import FramesConfig, specify_backbone
 
 Fusion = Literal["mean", "max", "sum", "attention", "network"]
 
@@ -18,18 +18,21 @@ class FramePoolingConfig(FramesConfig):
     the features of `num_frames` frames side by side: it knows their order, and takes exactly as many. `fusion_size` is
     the width of its layers.
 
-    `fused` says what is fused: the "features", before the classifier, or its "scores" of each frame. The consensus of
-    scores is that of Temporal Segment Networks; the classifier being linear, their mean is what the mean of the
-    features gives.
+    These fuse features, and the head classifies what comes out. With the head {"name": "frames", "aggregation":
+    "logits"} the scores of single frames are fused instead: the consensus of Temporal Segment Networks. The classifier
+    being linear, the mean of the scores is what the mean of the features gives.
     """
 
     model_type: ClassVar[str] = "frame_pooling"
+    sub_configs_defaults = specify_backbone("resnet")
 
     num_frames: int = 8
     image_size: int = 224
     fusion: Fusion = "mean"
-    fused: Literal["features", "scores"] = "features"
     fusion_size: int = 256
+
+    def default_backbone(self) -> dict[str, Any]:
+        return {"model_type": "resnet", "num_channels": self.num_channels}
 
     def default_hidden_size(self) -> int:
         return self.fusion_size if self.fusion == "network" else super().default_hidden_size()
@@ -37,8 +40,8 @@ class FramePoolingConfig(FramesConfig):
     def validate_fusion(self) -> None:
         if self.fusion_size < 1:
             raise ValueError(f"fusion_size is {self.fusion_size}; it must be 1 or more")
-        if self.fused == "scores" and self.fusion in ("attention", "network"):
+        if (self.head or {}).get("name") == "frames" and self.fusion in ("attention", "network"):
             raise ValueError(
-                f"fusion is {self.fusion!r}, which learns from features: pass fused='features'; scores are fused by "
-                "'mean', 'max' or 'sum'"
+                f"fusion is {self.fusion!r}, which learns from features, and the head 'frames' fuses the scores of "
+                "frames: leave one of them out"
             )

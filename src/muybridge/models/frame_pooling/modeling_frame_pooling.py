@@ -3,14 +3,14 @@
 "Large-scale Video Classification with Convolutional Neural Networks" (Karpathy et al., CVPR 2014), and "Temporal
 Segment Networks: Towards Good Practices for Deep Action Recognition" (Wang et al., ECCV 2016, arXiv:1608.00859).
 
-Shapes: B videos, V views of each, T frames, C channels, H×W pixels, D features, L labels.
+Shapes: B videos, T frames, C channels, H×W pixels, D features.
 """
 
 from collections.abc import Callable
 from typing import cast
 
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention, ImageClassifierOutputWithNoAttention
+from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention
 from transformers.utils.generic import can_return_tuple
 
 from muybridge.models.frame_pooling.configuration_frame_pooling import FramePoolingConfig
@@ -78,6 +78,10 @@ class FramePoolingPreTrainedModel(FramesPreTrainedModel):
     config: FramePoolingConfig
     base_model_prefix = "frame_pooling"
 
+    def __init__(self, config: FramePoolingConfig) -> None:
+        super().__init__(config)
+        self.sees_order = config.fusion == "network"
+
 
 class FramePoolingModel(FramePoolingPreTrainedModel):
     """The trunk: (B, T, C, H, W) → last_hidden_state (B, T, D), a row a frame; pooler_output (B, D), these fused.
@@ -94,8 +98,8 @@ class FramePoolingModel(FramePoolingPreTrainedModel):
     def get_stages(self) -> list[nn.Module]:
         return [*self.encoder.get_stages(), self.fusion]
 
-    def check_input(self, pixel_values_videos: Tensor) -> None:
-        super().check_input(pixel_values_videos)
+    def check_frames(self, pixel_values_videos: Tensor) -> None:
+        self.check_inputs(pixel_values_videos=pixel_values_videos)
         num_frames, expected = pixel_values_videos.shape[1], self.config.num_frames
         if self.config.fusion == "network" and num_frames != expected:
             raise ValueError(
@@ -106,7 +110,7 @@ class FramePoolingModel(FramePoolingPreTrainedModel):
     def forward(
         self, pixel_values_videos: Tensor, output_hidden_states: bool | None = None
     ) -> BaseModelOutputWithPoolingAndNoAttention:
-        self.check_input(pixel_values_videos)
+        self.check_frames(pixel_values_videos)
         keep = self.keeps_hidden_states(output_hidden_states)
         frames, hidden_states = self.encoder.encode(pixel_values_videos, keep)
         pooled = self.fusion(frames)
@@ -119,24 +123,3 @@ class FramePoolingModel(FramePoolingPreTrainedModel):
 
 class FramePoolingForVideoClassification(FramePoolingPreTrainedModel, FramesForVideoClassification):
     trunk_class = FramePoolingModel
-
-    @property
-    def scores_pooled_features(self) -> bool:
-        return self.config.fused == "features" or self.config.fusion == "mean"
-
-    @can_return_tuple
-    def forward(
-        self,
-        pixel_values_videos: Tensor,
-        labels: Tensor | None = None,
-        output_hidden_states: bool | None = None,
-        num_items_in_batch: Tensor | int | None = None,
-    ) -> ImageClassifierOutputWithNoAttention:
-        """As in every network; where scores are fused, the classifier sees each frame's features."""
-        flat, num_views = self.flatten_views(pixel_values_videos)
-        outputs = self.base_model(flat, output_hidden_states=output_hidden_states, return_dict=True)
-        if self.config.fused == "features":
-            logits = self.score(outputs.pooler_output)
-        else:
-            logits = self.base_model.fusion(self.score(outputs.last_hidden_state))  # (B·V, T, L) → (B·V, L)
-        return self.conclude(logits, num_views, labels, outputs.hidden_states, num_items_in_batch)

@@ -1,27 +1,16 @@
-from muybridge.models.fusion_cnn.configuration_fusion_cnn import FusionCNNConfig
-from muybridge.models.fusion_cnn.modeling_fusion_cnn import (
-    FusionCNNForVideoClassification,
-    FusionCNNModel,
-    FusionCNNPreTrainedModel,
-)
-from muybridge.models.fusion_cnn.video_processing_fusion_cnn import FusionCNNVideoProcessor
-from muybridge.models.registry import Paper, VideoArchitecture, register
+import lazy_loader
 
-__all__ = [
-    "FusionCNNConfig",
-    "FusionCNNForVideoClassification",
-    "FusionCNNModel",
-    "FusionCNNPreTrainedModel",
-    "FusionCNNVideoProcessor",
-]
+from muybridge.models.registry import Architecture, Paper, register
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    VideoArchitecture(
+    Architecture(
+        name="fusion_cnn",
         title="Single frame, early, late and slow fusion",
-        config=FusionCNNConfig,
-        model=FusionCNNModel,
-        classifier=FusionCNNForVideoClassification,
-        processor=FusionCNNVideoProcessor,
+        prefix="FusionCNN",
+        package=__name__,
+        input_size="10×170×170",
         papers=[
             Paper(
                 "Large-scale Video Classification with Convolutional Neural Networks",

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
 
-from muybridge.models.base import Numbers
+from muybridge.models.base import Numbers, find_dropout
 from muybridge.models.layers.presets import WithPresets
 from muybridge.models.video_base import VideoConfig
 
@@ -35,6 +35,7 @@ class FusionCNNConfig(WithPresets, VideoConfig):
 
     `hidden_sizes` and `kernel_sizes` name one value a convolution. The first two, and the last of "full", are followed
     by a pooling. The first two have local response norms, unless `has_batch_norm` puts a batch norm after every one.
+    `fully_connected_dropout` is that between fc6 and fc7; where it is not stated it is the head's.
     """
 
     model_type: ClassVar[str] = "fusion_cnn"
@@ -54,10 +55,18 @@ class FusionCNNConfig(WithPresets, VideoConfig):
     fusion_frames: Numbers = (4, 2, 2)
     fusion_strides: Numbers = (2, 2, 2)
     fully_connected_size: int = 4096
-    classifier_dropout: float = 0.5
+    fully_connected_dropout: float | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        if self.fully_connected_dropout is None:
+            self.fully_connected_dropout = find_dropout(self)
 
     def default_hidden_size(self) -> int:
         return self.fully_connected_size
+
+    def default_head(self) -> dict[str, Any]:
+        return {"name": "linear", "dropout": 0.5}
 
     @property
     def stream_names(self) -> tuple[str, ...]:
@@ -118,7 +127,7 @@ class FusionCNNConfig(WithPresets, VideoConfig):
     def validate_num_frames(self) -> None:
         if self.fusion in ("early", "late") and self.num_frames < 2:
             raise ValueError(f"num_frames is {self.num_frames}; {self.fusion} fusion takes 2 or more")
-        needed = {"single": 1, "slow": frames_seen(self.reaches)}.get(self.fusion, self.num_frames)
+        needed = {"single": 1, "slow": count_frames_seen(self.reaches)}.get(self.fusion, self.num_frames)
         if self.num_frames != needed:
             reason = f", by fusion_frames {self.fusion_frames} at fusion_strides {self.fusion_strides}"
             raise ValueError(
@@ -142,7 +151,7 @@ class FusionCNNConfig(WithPresets, VideoConfig):
         return 2 * (3 * self.stem_stride + 1)
 
 
-def frames_seen(reaches: list[Reach]) -> int:
+def count_frames_seen(reaches: list[Reach]) -> int:
     """How many frames convolutions without padding make one of."""
     frames = 1
     for kernel, stride in reversed(reaches):

@@ -25,7 +25,7 @@ from muybridge.models.video_base import VideoForClassification, VideoPreTrainedM
 NUM_NORMS = NUM_POOLINGS = 2  # after so many convolutions from the first
 
 
-def convolution_of(config: FusionCNNConfig, index: int) -> nn.Module:
+def make_convolution(config: FusionCNNConfig, index: int) -> nn.Module:
     in_channels = config.hidden_sizes[index - 1] if index else config.num_channels
     channels, kernel = config.hidden_sizes[index], config.kernel_sizes[index]
     stride, margin = 1 if index else config.stem_stride, kernel // 2
@@ -47,7 +47,7 @@ class FusionCNNStage(GradientCheckpointingLayer):
         super().__init__()
         self.sees_time = index < len(config.reaches)
         channels = config.hidden_sizes[index]
-        layers = [convolution_of(config, index)]
+        layers = [make_convolution(config, index)]
         if config.has_batch_norm:
             layers.append(nn.BatchNorm3d(channels) if self.sees_time else nn.BatchNorm2d(channels))
         layers.append(nn.ReLU(inplace=True))
@@ -70,6 +70,10 @@ class FusionCNNPreTrainedModel(VideoPreTrainedModel):
     base_model_prefix = "fusion_cnn"
     _no_split_modules = ("FusionCNNStage",)
 
+    def __init__(self, config: FusionCNNConfig) -> None:
+        super().__init__(config)
+        self.sees_order = config.fusion != "single"
+
 
 class FusionCNNModel(FusionCNNPreTrainedModel):
     """The trunk: (B, T, C, H, W) → last_hidden_state (B, C', T', H', W'), pooler_output (B, D): the output of fc7.
@@ -89,16 +93,16 @@ class FusionCNNModel(FusionCNNPreTrainedModel):
         size = config.fully_connected_size
         num_features = len(self.streams) * config.hidden_sizes[-1] * config.num_fused * config.grid_size**2
         self.fc6 = FullyConnected(num_features, size)
-        self.dropout = nn.Dropout(config.classifier_dropout)
+        self.dropout = nn.Dropout(config.fully_connected_dropout or 0.0)
         self.fc7 = FullyConnected(size, size)
         self.post_init()
 
     def get_stages(self) -> list[nn.Module]:
         return [*chain.from_iterable(zip(*self.streams.values(), strict=True)), self.fc6, self.fc7]
 
-    def check_input(self, pixel_values_videos: Tensor) -> None:
-        super().check_input(pixel_values_videos)
-        if pixel_values_videos.shape[1:] != self.config.input_shape():
+    def check_size(self, pixel_values_videos: Tensor) -> None:
+        self.check_inputs(pixel_values_videos=pixel_values_videos)
+        if pixel_values_videos.shape[1:] != self.input_shapes()["pixel_values_videos"]:
             frames, _, height, width = pixel_values_videos.shape[1:]
             raise ValueError(
                 f"the clip has {frames} frames of {height}×{width}; this network of {self.config.fusion} fusion takes "
@@ -109,11 +113,11 @@ class FusionCNNModel(FusionCNNPreTrainedModel):
     def forward(
         self, pixel_values_videos: Tensor, output_hidden_states: bool | None = None
     ) -> BaseModelOutputWithPoolingAndNoAttention:
-        self.check_input(pixel_values_videos)
+        self.check_size(pixel_values_videos)
         if self.config.fusion == "late":
             pixel_values_videos = torch.stack([pixel_values_videos[:, 0], pixel_values_videos[:, -1]], dim=1)
         clip = pixel_values_videos.transpose(1, 2)  # (B, C, T, H, W)
-        hidden = {name: view_of(name, clip) for name in self.streams}
+        hidden = {name: select_view(name, clip) for name in self.streams}
         hidden_states: list[Tensor] = []
         for stages in zip(*self.streams.values(), strict=True):
             hidden = {name: stage(hidden[name]) for name, stage in zip(hidden, stages, strict=True)}
@@ -128,7 +132,7 @@ class FusionCNNModel(FusionCNNPreTrainedModel):
         )
 
 
-def view_of(stream: str, clip: Tensor) -> Tensor:
+def select_view(stream: str, clip: Tensor) -> Tensor:
     """What a stream sees of a clip (B, C, T, H, W): all of it, all of it at half the size, or its middle."""
     if stream == "context":
         return F.avg_pool2d(clip.flatten(0, 1), 2).unflatten(0, clip.shape[:2])

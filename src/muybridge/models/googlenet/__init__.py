@@ -1,26 +1,18 @@
-from muybridge.models.googlenet.configuration_googlenet import GoogLeNetConfig
-from muybridge.models.googlenet.modeling_googlenet import (
-    GoogLeNetForImageClassification,
-    GoogLeNetModel,
-    GoogLeNetPreTrainedModel,
-)
-from muybridge.models.layers.image_processing_imagenet import ImageNetImageProcessor
-from muybridge.models.registry import ImageArchitecture, Paper, register
+import lazy_loader
 
-__all__ = [
-    "GoogLeNetConfig",
-    "GoogLeNetForImageClassification",
-    "GoogLeNetModel",
-    "GoogLeNetPreTrainedModel",
-]
+from muybridge.models.registry import Architecture, Paper, register
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    ImageArchitecture(
+    Architecture(
+        name="googlenet",
         title="GoogLeNet",
-        config=GoogLeNetConfig,
-        model=GoogLeNetModel,
-        classifier=GoogLeNetForImageClassification,
-        processor=ImageNetImageProcessor,
+        prefix="GoogLeNet",
+        package=__name__,
+        task="image-classification",
+        input_size="224×224",
+        processor_place="muybridge.models.layers.image_processing_imagenet:ImageNetImageProcessor",
         papers=[
             Paper(
                 "Going Deeper with Convolutions",
@@ -33,8 +25,7 @@ register(
             "stem_sizes": (8, 8, 12),
             "inception_sizes": ((4, 4, 6, 2, 4, 2),) * 5,
             "depths": (1, 3, 1),
-            "auxiliary_sizes": (4, 8),
-            "auxiliary_dropout": 0.0,
+            "head": {"sizes": (4, 8), "auxiliary_dropout": 0.0},
         },
     )
 )

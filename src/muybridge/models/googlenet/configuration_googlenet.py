@@ -1,13 +1,13 @@
 """Config of GoogLeNet."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 
 from muybridge.models.base import Numbers
 from muybridge.models.layers.local_response_norm import Neighbours
-from muybridge.models.layers.mapped_configuration import MappedConfig, pooled_side
+from muybridge.models.layers.mapped_configuration import MappedConfig, compute_pooled_side
 
 # Of each inception module: 1×1; 1×1 and 3×3; 1×1 and 5×5; 1×1 after pooling.
 INCEPTION_SIZES = (
@@ -32,9 +32,8 @@ class GoogLeNetConfig(MappedConfig):
     third branch: 5 in the paper, 3 in torchvision. `last_pooling_size` is that of the pooling before stage 5.
     Without `has_batch_norm` the two poolings of the stem have a local response normalisation beside them (`norm_…`).
 
-    In training, heads after the first and the fourth module of stage 4 classify too, where `has_auxiliary_heads`:
-    their losses count `auxiliary_loss_weight` times. They average their input over a 4×4 grid of an "adaptive" size,
-    or over windows of 5×5 places, 3 apart ("windows").
+    In training, its head has helpers after the first and the fourth module of stage 4 (`AuxiliaryHead`); with the head
+    {"name": "linear"} it has none.
 
     `transform_input` is for weights that were trained on pixels in [-1, 1], like torchvision's: the images come
     normalised by ImageNet's mean and deviation, and the network turns them into those.
@@ -56,13 +55,7 @@ class GoogLeNetConfig(MappedConfig):
     norm_beta: float = 0.75
     norm_k: float = 1.0
     norm_neighbours: Neighbours = "mean"
-    has_auxiliary_heads: bool = True
-    auxiliary_loss_weight: float = 0.3
-    auxiliary_pooling: Literal["adaptive", "windows"] = "adaptive"
-    auxiliary_sizes: Numbers = (128, 1024)
-    auxiliary_dropout: float = 0.7
     transform_input: bool = False
-    classifier_dropout: float = 0.2
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "batch_norm": {},
@@ -70,14 +63,25 @@ class GoogLeNetConfig(MappedConfig):
             "has_batch_norm": False,
             "large_kernel_size": 5,
             "last_pooling_size": 3,
-            "auxiliary_pooling": "windows",
-            "classifier_dropout": 0.4,
+            "head": {"pooling": "windows", "dropout": 0.4},
         },
     }
 
     def default_hidden_size(self) -> int:
         self.validate_modules()
         return self.inception_channels[-1]
+
+    def default_head(self) -> dict[str, Any]:
+        names = [name for stage in self.inception_names for name in stage]
+        channels = dict(zip(names, self.inception_channels, strict=True))
+        return {
+            "name": "auxiliary",
+            "dropout": 0.2,
+            "branches": {name: channels[name] for name in self.auxiliary_names},
+            "side": self.compute_auxiliary_side(),
+            "has_batch_norm": self.has_batch_norm,
+            "batch_norm_eps": self.batch_norm_eps,
+        }
 
     @property
     def inception_channels(self) -> list[int]:
@@ -94,30 +98,28 @@ class GoogLeNetConfig(MappedConfig):
 
     @property
     def auxiliary_names(self) -> list[str]:
-        """The modules behind which the auxiliary heads stand: the first of stage 4, and the last but one."""
+        """The modules behind which the head's helpers stand: the first of stage 4, and the last but one."""
         names = self.inception_names[1]
         return [names[0], names[-2]]
 
-    def stem_side(self, side: int) -> int:
+    def compute_stem_side(self, side: int) -> int:
         """The side of the map that the first inception module takes."""
         side = (side + 1) // 2  # the first convolution
         for _ in range(2):
-            side = pooled_side(side, 3, 2, is_ceiled=True)
+            side = compute_pooled_side(side, 3, 2, is_ceiled=True)
         return side
 
-    def auxiliary_side(self) -> int:
-        """The side of the map that the auxiliary heads take."""
-        return pooled_side(self.stem_side(self.image_size), 3, 2, is_ceiled=True)
+    def compute_auxiliary_side(self) -> int:
+        """The side of the map that the head's helpers take."""
+        return compute_pooled_side(self.compute_stem_side(self.image_size), 3, 2, is_ceiled=True)
 
-    def map_side(self, side: int) -> int:
-        side = pooled_side(self.stem_side(side), 3, 2, is_ceiled=True)
-        return max(0, pooled_side(side, self.last_pooling_size, 2, is_ceiled=True))
+    def compute_map_side(self, side: int) -> int:
+        side = compute_pooled_side(self.compute_stem_side(side), 3, 2, is_ceiled=True)
+        return max(0, compute_pooled_side(side, self.last_pooling_size, 2, is_ceiled=True))
 
     def validate_modules(self) -> None:
-        if len(self.stem_sizes) != 3 or len(self.auxiliary_sizes) != 2:
-            raise ValueError(
-                f"stem_sizes {self.stem_sizes} and auxiliary_sizes {self.auxiliary_sizes} must be three numbers and two"
-            )
+        if len(self.stem_sizes) != 3:
+            raise ValueError(f"stem_sizes is {self.stem_sizes}; it must be three numbers")
         if len(self.depths) != 3 or self.depths[1] < 3 or min(self.depths) < 1:
             raise ValueError(f"depths is {self.depths}; it must be three numbers, the second 3 or more")
         if sum(self.depths) != len(self.inception_sizes) or any(len(sizes) != 6 for sizes in self.inception_sizes):
@@ -129,13 +131,6 @@ class GoogLeNetConfig(MappedConfig):
     def validate_kernels(self) -> None:
         if self.large_kernel_size % 2 == 0:
             raise ValueError(f"large_kernel_size is {self.large_kernel_size}; a centred kernel has an odd one")
-
-    def validate_auxiliary_heads(self) -> None:
-        if self.has_auxiliary_heads and self.auxiliary_pooling == "windows" and self.auxiliary_side() < 5:
-            raise ValueError(
-                f"auxiliary heads average windows of 5×5 places, but images of {self.image_size}×{self.image_size} "
-                f'leave a map of {self.auxiliary_side()}×{self.auxiliary_side()}; use auxiliary_pooling="adaptive"'
-            )
 
     def validate_transform(self) -> None:
         if self.transform_input and self.num_channels != 3:

@@ -1,24 +1,16 @@
-from muybridge.models.i3d.configuration_i3d import I3DConfig
-from muybridge.models.i3d.modeling_i3d import I3DForVideoClassification, I3DModel, I3DPreTrainedModel
-from muybridge.models.i3d.video_processing_i3d import I3DFlowProcessor, I3DVideoProcessor
-from muybridge.models.registry import Paper, VideoArchitecture, register
+import lazy_loader
 
-__all__ = [
-    "I3DConfig",
-    "I3DFlowProcessor",
-    "I3DForVideoClassification",
-    "I3DModel",
-    "I3DPreTrainedModel",
-    "I3DVideoProcessor",
-]
+from muybridge.models.registry import Architecture, Paper, register
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    VideoArchitecture(
+    Architecture(
+        name="i3d",
         title="I3D",
-        config=I3DConfig,
-        model=I3DModel,
-        classifier=I3DForVideoClassification,
-        processor=I3DVideoProcessor,
+        prefix="I3D",
+        package=__name__,
+        input_size="64×224×224",
         papers=[
             Paper(
                 "Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset",
@@ -27,6 +19,7 @@ register(
                 "https://arxiv.org/abs/1705.07750",
             )
         ],
+        inflated_from="googlenet",
         tiny={"num_frames": 16, "width_multiplier": 1 / 8},
     )
 )

@@ -19,26 +19,26 @@ Triple = tuple[int, int, int]  # frames, height, width
 Padding = Literal["same", "symmetric"]
 
 
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+def compute_same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """How many zeros TensorFlow's "SAME" puts before and after `size` positions."""
     num_outputs = -(-size // stride)
     total = max(0, (num_outputs - 1) * stride + kernel - size)
     return total // 2, total - total // 2
 
 
-def least_padding(kernel: int, stride: int) -> int:
+def compute_least_padding(kernel: int, stride: int) -> int:
     """What "same" puts on both sides of any number of positions, at the least."""
     return max(0, kernel - stride) // 2
 
 
-def convolved_size(size: int, kernel: int, stride: int, padding: Padding) -> int:
+def compute_convolved_size(size: int, kernel: int, stride: int, padding: Padding) -> int:
     """How many positions a convolution makes of `size`; none or fewer where they do not suffice."""
     if padding == "same":
         return -(-size // stride)
     return (size + kernel // 2 * 2 - kernel) // stride + 1
 
 
-def pooled_size(size: int, kernel: int, stride: int, padding: Padding) -> int:
+def compute_pooled_size(size: int, kernel: int, stride: int, padding: Padding) -> int:
     """How many positions a max pooling makes of `size`; none or fewer where they do not suffice."""
     if padding == "same":
         return -(-size // stride)
@@ -57,8 +57,8 @@ class RestOfSamePadding(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         rest: list[int] = []
         for size, kernel, stride in zip(hidden.shape[2:], self.kernel, self.stride, strict=True):
-            before, after = same_padding(size, kernel, stride)
-            within = least_padding(kernel, stride)
+            before, after = compute_same_padding(size, kernel, stride)
+            within = compute_least_padding(kernel, stride)
             rest = [before - within, after - within, *rest]  # torch names the last axis first
         return F.pad(hidden, rest) if any(rest) else hidden
 
@@ -79,12 +79,14 @@ class MaxPooling3d(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         if hidden.device.type == "cpu":  # where torch's kernel for this layout is twenty times as fast
             hidden = hidden.contiguous(memory_format=torch.channels_last_3d)
-        margins = [self.margin(*sizes) for sizes in zip(hidden.shape[2:], self.kernel, self.stride, strict=True)]
+        margins = [
+            self.compute_margin(*sizes) for sizes in zip(hidden.shape[2:], self.kernel, self.stride, strict=True)
+        ]
         return F.max_pool3d(hidden, self.kernel, self.stride, margins, ceil_mode=True)
 
-    def margin(self, size: int, kernel: int, stride: int) -> int:
+    def compute_margin(self, size: int, kernel: int, stride: int) -> int:
         if self.padding == "same":
-            return same_padding(size, kernel, stride)[0]
+            return compute_same_padding(size, kernel, stride)[0]
         return kernel // 2 if stride == 1 else 0
 
     def extra_repr(self) -> str:

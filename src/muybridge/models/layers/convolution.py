@@ -8,7 +8,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 Convolution = nn.Conv2d | nn.Conv3d
 
 
-def convolved(convolution: Convolution, norm: nn.Module | None = None) -> nn.Sequential:
+def make_convolution_layers(convolution: Convolution, norm: nn.Module | None = None) -> nn.Sequential:
     """A convolution, its batch norm where it has one, and ReLU."""
     layers: OrderedDict[str, nn.Module] = OrderedDict(convolution=convolution)
     if norm is not None:
@@ -22,7 +22,7 @@ class ConvolutionBlock(GradientCheckpointingLayer):
 
     def __init__(self, convolution: Convolution, norm: nn.Module | None = None) -> None:
         super().__init__()
-        self.layers = convolved(convolution, norm)
+        self.layers = make_convolution_layers(convolution, norm)
 
     def forward(self, hidden: Tensor) -> Tensor:
         return self.layers(hidden)

@@ -13,7 +13,7 @@ class FullyConnected(nn.Sequential):
         super().__init__(nn.Linear(in_features, out_features), nn.ReLU(inplace=True))
 
 
-def windows(hidden: Tensor, side: int) -> Tensor:
+def slide_windows(hidden: Tensor, side: int) -> Tensor:
     """What a layer made for windows of `side`×`side` places sees at each place: (B, C, H, W) → (B, h, w, C·g·g)."""
     slid = hidden.unfold(2, side, 1).unfold(3, side, 1)  # (B, C, h, w, g, g)
     return slid.permute(0, 2, 3, 1, 4, 5).flatten(3)

@@ -13,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttenti
 from transformers.utils.generic import can_return_tuple
 
 from muybridge.models.layers.convolution import ConvolutionBlock
-from muybridge.models.layers.fully_connected import FullyConnected, windows
+from muybridge.models.layers.fully_connected import FullyConnected, slide_windows
 from muybridge.models.layers.local_response_norm import LocalResponseNorm
 from muybridge.models.layers.plain_configuration import PlainConfig
 from muybridge.models.layers.pooling import MaxPooling2d
@@ -35,7 +35,7 @@ class PlainStage(nn.Sequential):
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for place in range(depth):
             name = f"conv{number}" if depth == 1 else f"conv{number}_{place + 1}"
-            layers[name] = convolution_block(config, index, is_first=place == 0)
+            layers[name] = make_convolution_block(config, index, is_first=place == 0)
         if number in config.normalized_stages:
             layers[f"norm{number}"] = LocalResponseNorm(
                 config.norm_size, config.norm_alpha, config.norm_beta, config.norm_k, config.norm_neighbours
@@ -49,7 +49,7 @@ class PlainStage(nn.Sequential):
         super().__init__(layers)
 
 
-def convolution_block(config: PlainConfig, index: int, *, is_first: bool) -> ConvolutionBlock:
+def make_convolution_block(config: PlainConfig, index: int, *, is_first: bool) -> ConvolutionBlock:
     before = config.hidden_sizes[index - 1] if index else config.num_channels
     channels = config.hidden_sizes[index]
     convolution = nn.Conv2d(
@@ -68,7 +68,7 @@ def run_with_switches(stage: Iterable[nn.Module], hidden: Tensor) -> tuple[Tenso
     switches = []
     for layer in stage:
         if isinstance(layer, MaxPooling2d):
-            hidden, indices = layer.with_switches(hidden)
+            hidden, indices = layer.pool_with_switches(hidden)
             switches.append(indices)
         else:
             hidden = layer(hidden)
@@ -77,6 +77,7 @@ def run_with_switches(stage: Iterable[nn.Module], hidden: Tensor) -> tuple[Tenso
 
 class PlainPreTrainedModel(MappedTrunk):
     config: PlainConfig
+    has_switches = True
     _no_split_modules = ("ConvolutionBlock",)
 
 
@@ -120,7 +121,7 @@ class PlainModel(PlainPreTrainedModel):
             else:
                 hidden = stage(hidden)
             hidden_states.append(hidden)
-        hidden_states += self.run_fully_connected(self.connected_input(hidden))
+        hidden_states += self.run_fully_connected(self.make_connected_input(hidden))
         features = hidden_states[-1]
         return PlainModelOutput(
             last_hidden_state=hidden,
@@ -129,12 +130,12 @@ class PlainModel(PlainPreTrainedModel):
             switches=tuple(switches) if output_switches else None,
         )
 
-    def connected_input(self, hidden: Tensor) -> Tensor:
+    def make_connected_input(self, hidden: Tensor) -> Tensor:
         """What the first fully connected layer takes: (B, F), or (B, h, w, F) of a larger image."""
         if self.config.pooled_size:
             hidden = F.adaptive_avg_pool2d(hidden, self.grid)
         is_one_place = hidden.shape[-2:] == (self.grid, self.grid)
-        return hidden.flatten(1) if is_one_place else windows(hidden, self.grid)
+        return hidden.flatten(1) if is_one_place else slide_windows(hidden, self.grid)
 
     def run_fully_connected(self, hidden: Tensor) -> list[Tensor]:
         """What each of the fully connected layers gives."""
@@ -149,7 +150,7 @@ class PlainModel(PlainPreTrainedModel):
         hidden = pixel_values
         for name in self.convolution_names:
             hidden = self.get_submodule(name)(hidden)
-        return self.run_fully_connected(windows(hidden, self.grid))[-1]
+        return self.run_fully_connected(slide_windows(hidden, self.grid))[-1]
 
 
 class PlainForImageClassification(PlainPreTrainedModel, MappedForImageClassification):

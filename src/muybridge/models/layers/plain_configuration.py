@@ -1,15 +1,17 @@
 """Config of plain networks: stages of convolutions one after the other, then fully connected layers."""
 
+from typing import Any
+
 from huggingface_hub.dataclasses import strict
 
 from muybridge.models.base import Numbers
 from muybridge.models.layers.local_response_norm import Neighbours
-from muybridge.models.layers.mapped_configuration import MappedConfig, pooled_side
+from muybridge.models.layers.mapped_configuration import MappedConfig, compute_pooled_side
 
 
 @strict
 class PlainConfig(MappedConfig):
-    """AlexNet, ZFNet, CNN-M and VGG are this with other numbers.
+    """Several networks of 2012 to 2014 are this, with numbers of their own.
 
     `depths`, `hidden_sizes`, `kernel_sizes`, `strides`, `paddings` and `groups` name one value a stage: how many
     convolutions it has, and what these are like. `normalized_stages` and `pooled_stages` are the numbers, from 1, of
@@ -18,10 +20,9 @@ class PlainConfig(MappedConfig):
     a batch norm after every convolution. `norm_neighbours` says what `norm_alpha` weighs: the "sum" over the
     neighbouring channels, or their "mean".
 
-    `fully_connected_dropouts` has one rate for the input of each fully connected layer; `classifier_dropout` is that
-    of the classifier. `pooled_size` is the side of the grid that the last stage is averaged to, whatever the image's
-    size, as torchvision has it; without it the fully connected layers run at every place of a larger image, and their
-    mean counts.
+    `fully_connected_dropouts` has one rate for the input of each fully connected layer. `pooled_size` is the side of
+    the grid that the last stage is averaged to, whatever the image's size, as torchvision has it; without it the fully
+    connected layers run at every place of a larger image, and their mean counts.
     """
 
     depths: Numbers = (1, 1, 1, 1, 1)
@@ -45,11 +46,13 @@ class PlainConfig(MappedConfig):
     pooled_size: int | None = None
     fully_connected_sizes: Numbers = (4096, 4096)
     fully_connected_dropouts: list[float] | tuple[float, ...] = (0.0, 0.5)
-    classifier_dropout: float = 0.5
 
     def default_hidden_size(self) -> int:
         self.validate_fully_connected()
         return self.fully_connected_sizes[-1]
+
+    def default_head(self) -> dict[str, Any]:
+        return {"name": "linear", "dropout": 0.5}
 
     def validate_stages(self) -> None:
         names = ("depths", "hidden_sizes", "kernel_sizes", "strides", "paddings", "groups")
@@ -83,12 +86,14 @@ class PlainConfig(MappedConfig):
     def least_places(self) -> int:
         return 1 if self.pooled_size else self.grid
 
-    def map_side(self, side: int) -> int:
+    def compute_map_side(self, side: int) -> int:
         for index, depth in enumerate(self.depths):
             for _ in range(depth):
                 side = (side + 2 * self.paddings[index] - self.kernel_sizes[index]) // self.strides[index] + 1
             if index + 1 in self.pooled_stages:
-                side = pooled_side(side, self.pooling_size, self.pooling_stride, is_ceiled=self.is_pooling_ceiled)
+                side = compute_pooled_side(
+                    side, self.pooling_size, self.pooling_stride, is_ceiled=self.is_pooling_ceiled
+                )
             if side < 1:
                 return 0
         return side

@@ -11,7 +11,7 @@ class WithPresets:
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     @classmethod
-    def preset(cls, name: str, **fields: Any) -> Self:
+    def from_preset(cls, name: str, **fields: Any) -> Self:
         """The config of a published form; `fields` are set beside and before its own."""
         if name not in cls.PRESETS:
             similar = difflib.get_close_matches(name, cls.PRESETS, n=1)

@@ -13,17 +13,18 @@ class MappedTrunk(ImagePreTrainedModel):
     """A trunk whose features exist at every place where a window of its own input's size fits."""
 
     config: MappedConfig
+    has_score_maps = True
 
     def __init__(self, config: MappedConfig) -> None:
         super().__init__(config)
         # Reckoned once, as torch.compile would follow every step of it.
         self.grid = config.grid
-        self.smallest_side = config.smallest_side(config.least_places)
-        self.smallest_side_of_map = config.smallest_side(config.grid)
+        self.smallest_side = config.find_smallest_side(config.least_places)
+        self.smallest_side_of_map = config.find_smallest_side(config.grid)
 
     def check_side(self, pixel_values: Tensor, smallest: int) -> None:
         """Refuses images with a side below `smallest`."""
-        self.check_input(pixel_values)
+        self.check_inputs(pixel_values=pixel_values)
         height, width = pixel_values.shape[-2:]
         if min(height, width) < smallest:
             raise ValueError(
@@ -44,4 +45,4 @@ class MappedForImageClassification(ImageForClassification):
         At the size of the config there is one place, and its scores are the logits.
         """
         features = self.base_model.get_feature_map(pixel_values)
-        return self.classifier(self.dropout(features)).float().permute(0, 3, 1, 2)
+        return self.head.score(features).permute(0, 3, 1, 2)

@@ -1,30 +1,17 @@
-from muybridge.models.lrcn.configuration_lrcn import LRCNConfig
-from muybridge.models.lrcn.modeling_lrcn import (
-    LRCNForVideoClassification,
-    LRCNModel,
-    LRCNPreTrainedModel,
-    StreamState,
-)
-from muybridge.models.lrcn.video_processing_lrcn import LRCNVideoProcessor
-from muybridge.models.registry import Paper, VideoArchitecture, register
+import lazy_loader
+
+from muybridge.models.registry import Architecture, Paper, register
 from muybridge.models.simple_cnn import TINY_BACKBONE
 
-__all__ = [
-    "LRCNConfig",
-    "LRCNForVideoClassification",
-    "LRCNModel",
-    "LRCNPreTrainedModel",
-    "LRCNVideoProcessor",
-    "StreamState",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    VideoArchitecture(
+    Architecture(
+        name="lrcn",
         title="LRCN (image encoder and LSTM or GRU)",
-        config=LRCNConfig,
-        model=LRCNModel,
-        classifier=LRCNForVideoClassification,
-        processor=LRCNVideoProcessor,
+        prefix="LRCN",
+        package=__name__,
+        input_size="20×64×64",
         papers=[
             Paper(
                 "Long-term Recurrent Convolutional Networks for Visual Recognition and Description",
@@ -33,6 +20,7 @@ register(
                 "https://arxiv.org/abs/1411.4389",
             )
         ],
+        takes_backbone=True,
         tiny={"backbone_config": TINY_BACKBONE, "rnn_hidden_size": 8},
     )
 )

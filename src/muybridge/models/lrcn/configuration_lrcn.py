@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Literal
 from huggingface_hub.dataclasses import strict
 
 from muybridge.models.base import Numbers
-from muybridge.models.image_encoder import FramesConfig
-from muybridge.models.simple_cnn.layers import shape_after
+from muybridge.models.image_encoder import FramesConfig, specify_backbone
+from muybridge.models.simple_cnn.layers import compute_shape
 
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
 StateActivation = Literal["tanh", "relu"]
@@ -17,17 +17,19 @@ class LRCNConfig(FramesConfig):
     """An image encoder on every frame, and an LSTM or GRU on its features; the defaults are a small one for 64×64.
 
     `num_layers` recurrent layers of `rnn_hidden_size`: one number, or one a layer. With `bidirectional` each also runs
-    from the last frame to the first. `readout` says what the label is read from: "last", the state after the last
-    frame (of the backward half: after the first), or "average", the mean of the predictions at every frame.
+    from the last frame to the first. `readout` says what is read: "last", the state after the last frame (of the
+    backward half: after the first), which a "linear" head classifies; or "average", the states at every frame, whose
+    predictions a "frames" head averages.
 
-    `head` lists layers between the recurrent ones and the classifier, as `simple_cnn.layers` has them. The rest tells
-    recurrent layers in the wild apart: `rnn_dropout` lies between them, `gate_activation` and `state_activation` are
-    Keras's recurrent_activation and activation, where Keras 2.0 to 2.2 cut the sigmoid into lines, and
-    `is_reset_after` says whether a GRU's reset gate comes after its product with the state, as in torch and Keras
-    since 2.3, or before.
+    `readout_layers` lists layers between the recurrent ones and the head, as `simple_cnn.layers` has them. The other
+    fields are for recurrent layers that differ from torch's: `rnn_dropout` lies between the layers; `gate_activation`
+    and `state_activation` are Keras's recurrent_activation and activation, where Keras 2.0 to 2.2 cut the sigmoid into
+    lines; `is_reset_after` says whether a GRU's reset gate comes after its product with the state, as in torch and
+    Keras since 2.3, or before.
     """
 
     model_type: ClassVar[str] = "lrcn"
+    sub_configs_defaults = specify_backbone("simple_cnn")
 
     num_frames: int = 20
     image_size: int = 64
@@ -36,7 +38,7 @@ class LRCNConfig(FramesConfig):
     num_layers: int = 1
     bidirectional: bool = False
     readout: Literal["last", "average"] = "last"
-    head: list[dict[str, Any]] | tuple[dict[str, Any], ...] = ()
+    readout_layers: list[dict[str, Any]] | tuple[dict[str, Any], ...] = ()
     rnn_dropout: float = 0.0
     gate_activation: GateActivation = "sigmoid"
     state_activation: StateActivation = "tanh"
@@ -46,7 +48,10 @@ class LRCNConfig(FramesConfig):
         return {"model_type": "simple_cnn", "image_size": self.image_size, "num_channels": self.num_channels}
 
     def default_hidden_size(self) -> int:
-        return shape_after(self.head, (self.state_size,))[0]
+        return compute_shape(self.readout_layers, (self.state_size,))[0]
+
+    def default_head(self) -> dict[str, Any]:
+        return {"name": "frames" if self.readout == "average" else "linear", "dropout": 0.0}
 
     @property
     def rnn_hidden_sizes(self) -> list[int]:

@@ -6,33 +6,28 @@ arXiv:1411.4389).
 Shapes: B videos, V views of each, T frames, C channels, H×W pixels, D features, L labels.
 """
 
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention, ImageClassifierOutputWithNoAttention
 from transformers.utils.generic import can_return_tuple
 
-from muybridge.models.base import get_aggregation
+from muybridge.models.heads import average_where
 from muybridge.models.image_encoder import FramesForVideoClassification, FramesPreTrainedModel, ImageEncoder
 from muybridge.models.lrcn.configuration_lrcn import LRCNConfig
 from muybridge.models.lrcn.recurrence import Recurrence, State
-from muybridge.models.simple_cnn.layers import Shape, build, shape_after
+from muybridge.models.simple_cnn.layers import Shape, build_layer, compute_shape
 
 
 class StreamState(NamedTuple):
-    """What is kept of the frames so far: the layers' states, the sum of the predictions, and how many there were.
-
-    Where predictions are probabilities, `total` has the logarithms of their sum.
-    """
+    """What is kept of the frames so far: the states of the recurrent layers, and what the head carries on."""
 
     layers: tuple[State, ...]
-    total: Tensor
-    num_frames: int
+    head: Any
 
 
-def last_state(states: Tensor, bidirectional: bool) -> Tensor:
+def get_last_state(states: Tensor, bidirectional: bool) -> Tensor:
     """The state (B, D) after the last frame, of states (B, T, D); that of a backward half stands at the first."""
     if not bidirectional:
         return states[:, -1]
@@ -40,66 +35,43 @@ def last_state(states: Tensor, bidirectional: bool) -> Tensor:
     return torch.cat([states[:, -1, :size], states[:, 0, size:]], dim=-1)
 
 
-def average_frames(values: Tensor, mask: Tensor | None) -> Tensor:
-    """The mean (B, D) over the real frames of values (B, T, D)."""
-    if mask is None:
-        return values.mean(dim=1)
-    weights = mask[..., None].to(values.dtype)
-    return (values * weights).sum(dim=1) / weights.sum(dim=1)
-
-
-def average_predictions(logits: Tensor, mask: Tensor | None, aggregation: str) -> Tensor:
-    """Logits (B, L) from those of every frame (B, T, L): softmax of the result is the mean of the probabilities.
-
-    With `aggregation="logits"` it is the mean of the logits.
-    """
-    if aggregation == "logits":
-        return average_frames(logits, mask)
-    # In logarithms: a probability that float32 rounds to zero would make the loss infinite.
-    logarithms = logits.log_softmax(dim=-1)
-    if mask is None:
-        return logarithms.logsumexp(dim=1) - math.log(logits.shape[1])
-    num_frames = mask.sum(dim=1, keepdim=True).to(logits.dtype)
-    return logarithms.masked_fill(~mask[..., None], -torch.inf).logsumexp(dim=1) - num_frames.log()
-
-
-def check_mask_shape(pixel_values_videos: Tensor, frame_mask: Tensor) -> None:
-    """Refuses a mask that does not have one value for each frame of videos (B, T, …) or views (B, V, T, …)."""
-    expected = tuple(pixel_values_videos.shape[:-3])
-    if tuple(frame_mask.shape) != expected:
-        raise ValueError(f"frame_mask has shape {tuple(frame_mask.shape)}; for these videos it must be {expected}")
-
-
-def make_head(config: LRCNConfig) -> nn.Sequential:
+def make_readout_layers(config: LRCNConfig) -> nn.Sequential:
     shape: Shape = (config.state_size,)
     modules: list[nn.Module] = []
-    for layer in config.head:
-        modules += build(layer, shape)
-        shape = shape_after([layer], shape)
+    for layer in config.readout_layers:
+        modules += build_layer(layer, shape)
+        shape = compute_shape([layer], shape)
     return nn.Sequential(*modules)
 
 
 class LRCNPreTrainedModel(FramesPreTrainedModel):
     config: LRCNConfig
     base_model_prefix = "lrcn"
+    sees_order = True
+    takes_frame_mask = True
+
+    def __init__(self, config: LRCNConfig) -> None:
+        super().__init__(config)
+        self.can_step = not config.bidirectional
 
 
 class LRCNModel(LRCNPreTrainedModel):
     """The trunk: (B, T, C, H, W) → last_hidden_state (B, T, D), one a frame; pooler_output (B, D), last or mean.
 
-    Its stages are the encoder's, the recurrence, and the head where there is one. What the encoder's give has B·T rows.
-    Frames whose `frame_mask` (B, T) is False change nothing.
+    Its stages are the encoder's, the recurrence, and the readout layers where there are such. What the encoder's give
+    has B·T rows. Frames whose `frame_mask` (B, T) is False change nothing.
     """
 
     def __init__(self, config: LRCNConfig) -> None:
         super().__init__(config)
         self.encoder = ImageEncoder(config)
         self.recurrence = Recurrence(config)
-        self.head = make_head(config)
+        self.readout_layers = make_readout_layers(config)
         self.post_init()
 
     def get_stages(self) -> list[nn.Module]:
-        return [*self.encoder.get_stages(), self.recurrence, *([self.head] if len(self.head) else [])]
+        last = [self.readout_layers] if len(self.readout_layers) else []
+        return [*self.encoder.get_stages(), self.recurrence, *last]
 
     @can_return_tuple
     def forward(
@@ -108,28 +80,27 @@ class LRCNModel(LRCNPreTrainedModel):
         output_hidden_states: bool | None = None,
         frame_mask: Tensor | None = None,
     ) -> BaseModelOutputWithPoolingAndNoAttention:
-        self.check_input(pixel_values_videos)
+        self.check_inputs(pixel_values_videos=pixel_values_videos)
         mask = None if frame_mask is None else self.check_mask(pixel_values_videos, frame_mask)
         keep = self.keeps_hidden_states(output_hidden_states)
         features, hidden_states = self.encoder.encode(pixel_values_videos, keep)
         states = self.recurrence(features, mask)
         if self.config.readout == "average":
-            of_head = self.head(states.flatten(0, 1))
-            frames = of_head.unflatten(0, (-1, states.shape[1]))
-            pooled = average_frames(frames, mask)
+            read = self.readout_layers(states.flatten(0, 1))
+            frames = read.unflatten(0, (-1, states.shape[1]))
+            pooled = frames.mean(dim=1) if mask is None else average_where(frames, 1, mask)
         else:
-            frames, of_head = states, self.head(last_state(states, self.config.bidirectional))
-            pooled = of_head
+            frames, read = states, self.readout_layers(get_last_state(states, self.config.bidirectional))
+            pooled = read
         return BaseModelOutputWithPoolingAndNoAttention(
             last_hidden_state=frames,
             pooler_output=pooled,
-            hidden_states=(*hidden_states, states, *([of_head] if len(self.head) else [])) if keep else None,
+            hidden_states=(*hidden_states, states, *([read] if len(self.readout_layers) else [])) if keep else None,
         )
 
     def check_mask(self, pixel_values_videos: Tensor, frame_mask: Tensor) -> Tensor:
         """The mask as truth values; one of another shape, or of a video without a real frame, is refused."""
-        check_mask_shape(pixel_values_videos, frame_mask)
-        mask = frame_mask.bool()
+        mask = self.check_frame_mask(frame_mask, pixel_values_videos)
         if not torch.compiler.is_compiling() and not mask.any(dim=1).all():
             raise ValueError("frame_mask is False for every frame of a video; each needs a real one")
         return mask
@@ -137,10 +108,6 @@ class LRCNModel(LRCNPreTrainedModel):
 
 class LRCNForVideoClassification(LRCNPreTrainedModel, FramesForVideoClassification):
     trunk_class = LRCNModel
-
-    @property
-    def scores_pooled_features(self) -> bool:
-        return self.config.readout == "last"
 
     @can_return_tuple
     def forward(
@@ -152,18 +119,8 @@ class LRCNForVideoClassification(LRCNPreTrainedModel, FramesForVideoClassificati
         frame_mask: Tensor | None = None,
     ) -> ImageClassifierOutputWithNoAttention:
         """As in every network; frames whose `frame_mask` (B, T), or (B, V, T), is False change nothing."""
-        flat, num_views = self.flatten_views(pixel_values_videos)
-        mask = None
-        if frame_mask is not None:
-            check_mask_shape(pixel_values_videos, frame_mask)
-            mask = frame_mask.bool().reshape(flat.shape[:2])
-        outputs = self.base_model(flat, frame_mask=mask, output_hidden_states=output_hidden_states, return_dict=True)
-        if self.config.readout == "average":
-            logits = self.score(outputs.last_hidden_state)  # (B·V, T, L)
-            logits = average_predictions(logits, mask, get_aggregation(self.config))
-        else:
-            logits = self.score(outputs.pooler_output)
-        return self.conclude(logits, num_views, labels, outputs.hidden_states, num_items_in_batch)
+        inputs = {"pixel_values_videos": pixel_values_videos, "frame_mask": frame_mask}
+        return self.classify(inputs, labels, output_hidden_states, num_items_in_batch)
 
     def step(
         self, frame: Tensor, state: StreamState | None = None
@@ -172,20 +129,12 @@ class LRCNForVideoClassification(LRCNPreTrainedModel, FramesForVideoClassificati
 
         They are those of the whole video so far: after the last frame, what the model gives for all of them.
         """
-        if self.config.bidirectional:
+        if not self.can_step:
             raise ValueError(
                 "this LRCN is bidirectional: what it says of a frame depends on those to come, and it cannot be stepped"
             )
-        self.check_input(frame[:, None])
+        self.check_inputs(pixel_values_videos=frame[:, None])
         features = self.base_model.encoder(frame)
         hidden, layers = self.base_model.recurrence.step(features, None if state is None else state.layers)
-        scores = self.score(self.base_model.head(hidden))
-        is_averaged = self.config.readout == "average"
-        is_softmax = is_averaged and get_aggregation(self.config) == "softmax"
-        total = scores.log_softmax(dim=-1) if is_softmax else scores
-        num_frames = 1
-        if is_averaged and state is not None:
-            total = torch.logaddexp(state.total, total) if is_softmax else state.total + total
-            num_frames = state.num_frames + 1
-        logits = total - math.log(num_frames) if is_softmax else total / num_frames
-        return ImageClassifierOutputWithNoAttention(logits=logits), StreamState(layers, total, num_frames)
+        logits, carried = self.head.step(self.base_model.readout_layers(hidden), None if state is None else state.head)
+        return ImageClassifierOutputWithNoAttention(logits=logits), StreamState(layers, carried)

@@ -1,19 +1,16 @@
 """ResNet on images is transformers' own; here is what conversion and cards want to know of it."""
 
-from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
-
-from muybridge.models.layers.image_processing_imagenet import ImageNetImageProcessor
-from muybridge.models.registry import ForeignImageArchitecture, Paper, register_foreign
-
-__all__: list[str] = []
+from muybridge.models.registry import Architecture, Paper, register_foreign
 
 register_foreign(
-    ForeignImageArchitecture(
+    Architecture(
+        name="resnet",
         title="ResNet",
-        config=ResNetConfig,
-        model=ResNetModel,
-        classifier=ResNetForImageClassification,
-        processor=ImageNetImageProcessor,
+        prefix="ResNet",
+        package="transformers",
+        task="image-classification",
+        input_size="224×224",
+        processor_place="muybridge.models.layers.image_processing_imagenet:ImageNetImageProcessor",
         papers=[
             Paper(
                 "Deep Residual Learning for Image Recognition",

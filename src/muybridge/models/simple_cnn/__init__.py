@@ -1,41 +1,18 @@
-from muybridge.models.registry import ImageArchitecture, Paper, register
-from muybridge.models.simple_cnn.configuration_simple_cnn import SimpleCNNConfig
-from muybridge.models.simple_cnn.image_processing_simple_cnn import SimpleCNNImageProcessor
-from muybridge.models.simple_cnn.modeling_simple_cnn import (
-    SimpleCNNForImageClassification,
-    SimpleCNNModel,
-    SimpleCNNPreTrainedModel,
-)
+import lazy_loader
 
-__all__ = [
-    "TINY_BACKBONE",
-    "SimpleCNNConfig",
-    "SimpleCNNForImageClassification",
-    "SimpleCNNImageProcessor",
-    "SimpleCNNModel",
-    "SimpleCNNPreTrainedModel",
-]
+from muybridge.models.registry import Architecture, Paper, register
+from muybridge.models.simple_cnn.tiny import TINY_LAYERS
 
-TINY_LAYERS = (
-    {"kind": "convolution", "channels": 8, "kernel_size": 3, "stride": 2, "padding": "same"},
-    {"kind": "activation", "function": "relu"},
-    {"kind": "max_pooling", "kernel_size": 4},
-    {"kind": "convolution", "channels": 32, "kernel_size": 3, "padding": "same"},
-    {"kind": "batch_norm"},
-    {"kind": "activation", "function": "relu"},
-    {"kind": "flatten"},
-    {"kind": "linear", "features": 16},
-)
-# For tests and demonstrations of networks that put an image encoder on frames.
-TINY_BACKBONE = {"model_type": "simple_cnn", "image_size": 32, "layers": TINY_LAYERS}
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    ImageArchitecture(
+    Architecture(
+        name="simple_cnn",
         title="Small CNN of listed layers",
-        config=SimpleCNNConfig,
-        model=SimpleCNNModel,
-        classifier=SimpleCNNForImageClassification,
-        processor=SimpleCNNImageProcessor,
+        prefix="SimpleCNN",
+        package=__name__,
+        task="image-classification",
+        input_size="64×64",
         papers=[
             Paper(
                 "Gradient-Based Learning Applied to Document Recognition",

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 
 from muybridge.models.image_base import ImageConfig
-from muybridge.models.simple_cnn.layers import Shape, shape_after
+from muybridge.models.simple_cnn.layers import Shape, compute_shape
 
 # Four convolutions and poolings, 64×64 pixels to 64 numbers: what stands before the LSTM in small LRCNs.
 RELU = {"kind": "activation", "function": "relu"}
@@ -42,15 +42,15 @@ class SimpleCNNConfig(ImageConfig):
     layers: list[dict[str, Any]] | tuple[dict[str, Any], ...] = DEFAULT_LAYERS
 
     def default_hidden_size(self) -> int:
-        return self.output_shape()[0]
+        return self.compute_output_shape()[0]
 
-    def output_shape(self) -> Shape:
-        return shape_after(self.layers, self.input_shape())
+    def compute_output_shape(self) -> Shape:
+        return compute_shape(self.layers, self.input_shapes()["pixel_values"])
 
     def validate_layers(self) -> None:
         if not self.layers:
             raise ValueError("layers is empty; a network needs at least one layer")
-        self.output_shape()
+        self.compute_output_shape()
 
     @property
     def has_fixed_size(self) -> bool:

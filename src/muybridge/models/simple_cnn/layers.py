@@ -66,7 +66,7 @@ def as_pair(value: int | Sequence[int]) -> Pair:
     return height, width
 
 
-def complete(layer: Layer) -> dict[str, Any]:
+def complete_layer(layer: Layer) -> dict[str, Any]:
     """The layer with every field; a kind, a field or a value that cannot be is an error."""
     kind = layer.get("kind")
     if kind not in KINDS:
@@ -89,7 +89,7 @@ def complete(layer: Layer) -> dict[str, Any]:
     return filled
 
 
-def window(layer: Layer) -> tuple[Pair, Pair, Pair]:
+def read_window(layer: Layer) -> tuple[Pair, Pair, Pair]:
     """The kernel, the stride and the dilation of a convolution or a pooling."""
     kernel = as_pair(layer["kernel_size"])
     stride = layer["stride"] or kernel  # poolings that state none touch and do not overlap
@@ -99,29 +99,29 @@ def window(layer: Layer) -> tuple[Pair, Pair, Pair]:
 # Arithmetic
 
 
-def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> Pair:
+def compute_same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> Pair:
     """How many zeros come before and after an axis of this size."""
     total = max(0, (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size)
     return total // 2, total - total // 2
 
 
-def shape_after(layers: Sequence[Layer], shape: Shape) -> Shape:
+def compute_shape(layers: Sequence[Layer], shape: Shape) -> Shape:
     """The shape of one image after the layers."""
     for stated in layers:
-        layer = complete(stated)
-        shape = shape_after_one(layer, shape)
+        layer = complete_layer(stated)
+        shape = compute_shape_after_layer(layer, shape)
         if min(shape) < 1:
             raise ValueError(f"nothing is left of the image after the layer {dict(stated)}; its shape would be {shape}")
     return shape
 
 
-def shape_after_one(layer: Layer, shape: Shape) -> Shape:
+def compute_shape_after_layer(layer: Layer, shape: Shape) -> Shape:
     kind = layer["kind"]
     if kind in ON_MAPS and len(shape) != 3:
         raise ValueError(f"a layer of kind {kind!r} takes a map (channels, height, width), not a vector of {shape[0]}")
     if kind in ("convolution", "max_pooling", "average_pooling"):
         channels = layer["channels"] if kind == "convolution" else shape[0]
-        return channels, *(windows(layer, axis, shape[axis + 1]) for axis in (0, 1))
+        return channels, *(count_windows(layer, axis, shape[axis + 1]) for axis in (0, 1))
     if kind in ("global_max_pooling", "global_average_pooling"):
         return (shape[0],)
     if kind == "flatten":
@@ -133,9 +133,9 @@ def shape_after_one(layer: Layer, shape: Shape) -> Shape:
     return shape
 
 
-def windows(layer: Layer, axis: int, size: int) -> int:
+def count_windows(layer: Layer, axis: int, size: int) -> int:
     """How many windows fit along an axis."""
-    kernel, stride, dilation = (pair[axis] for pair in window(layer))
+    kernel, stride, dilation = (pair[axis] for pair in read_window(layer))
     if layer["padding"] == "same":
         return -(-size // stride)
     return (size - dilation * (kernel - 1) - 1) // stride + 1
@@ -155,8 +155,8 @@ class SamePadding(nn.Module):
         self.fill = fill
 
     def forward(self, hidden: Tensor) -> Tensor:
-        top, bottom = same_padding(hidden.shape[-2], self.kernel[0], self.stride[0], self.dilation[0])
-        left, right = same_padding(hidden.shape[-1], self.kernel[1], self.stride[1], self.dilation[1])
+        top, bottom = compute_same_padding(hidden.shape[-2], self.kernel[0], self.stride[0], self.dilation[0])
+        left, right = compute_same_padding(hidden.shape[-1], self.kernel[1], self.stride[1], self.dilation[1])
         return F.pad(hidden, (left, right, top, bottom), value=self.fill)
 
 
@@ -182,9 +182,9 @@ class HiddenLinear(nn.Linear):
             init.zeros_(self.bias)
 
 
-def build(stated: Layer, shape: Shape) -> list[nn.Module]:
+def build_layer(stated: Layer, shape: Shape) -> list[nn.Module]:
     """The modules of a layer on images of this shape."""
-    layer = complete(stated)
+    layer = complete_layer(stated)
     kind = layer["kind"]
     if kind == "convolution":
         return build_convolution(layer, shape[0])
@@ -207,7 +207,7 @@ def build(stated: Layer, shape: Shape) -> list[nn.Module]:
 
 
 def build_convolution(layer: Layer, in_channels: int) -> list[nn.Module]:
-    kernel, stride, dilation = window(layer)
+    kernel, stride, dilation = read_window(layer)
     is_same = layer["padding"] == "same"
     rows, columns = (spread * (size - 1) for size, spread in zip(kernel, dilation, strict=True))
     # Without a stride as many zeros come before as after, if the number is even: the convolution adds them itself.
@@ -228,7 +228,7 @@ def build_convolution(layer: Layer, in_channels: int) -> list[nn.Module]:
 
 
 def build_pooling(layer: Layer) -> list[nn.Module]:
-    kernel, stride, _ = window(layer)
+    kernel, stride, _ = read_window(layer)
     if layer["kind"] == "max_pooling":
         pooling = nn.MaxPool2d(kernel, stride)
         return [SamePadding(kernel, stride, fill=-torch.inf), pooling] if layer["padding"] == "same" else [pooling]

@@ -13,7 +13,7 @@ from transformers.utils.generic import can_return_tuple
 from muybridge.models.base import run_stages
 from muybridge.models.image_base import ImageForClassification, ImagePreTrainedModel
 from muybridge.models.simple_cnn.configuration_simple_cnn import SimpleCNNConfig
-from muybridge.models.simple_cnn.layers import Layer, Shape, build, shape_after
+from muybridge.models.simple_cnn.layers import Layer, Shape, build_layer, compute_shape
 
 WEIGHTED = ("convolution", "linear")
 
@@ -25,8 +25,8 @@ class SimpleCNNStage(GradientCheckpointingLayer):
         super().__init__()
         modules: list[nn.Module] = []
         for layer in layers:
-            modules += build(layer, shape)
-            shape = shape_after([layer], shape)
+            modules += build_layer(layer, shape)
+            shape = compute_shape([layer], shape)
         self.layers = nn.Sequential(*modules)
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -54,19 +54,19 @@ class SimpleCNNModel(SimpleCNNPreTrainedModel):
 
     def __init__(self, config: SimpleCNNConfig) -> None:
         super().__init__(config)
-        shape: Shape = config.input_shape()
+        shape: Shape = config.input_shapes()["pixel_values"]
         stages = []
         for layers in split_into_stages(config.layers):
             stages.append(SimpleCNNStage(layers, shape))
-            shape = shape_after(layers, shape)
+            shape = compute_shape(layers, shape)
         self.stages = nn.ModuleList(stages)
         self.post_init()
 
     def get_stages(self) -> list[nn.Module]:
         return list(self.stages)
 
-    def check_input(self, pixel_values: Tensor) -> None:
-        super().check_input(pixel_values)
+    def check_size(self, pixel_values: Tensor) -> None:
+        self.check_inputs(pixel_values=pixel_values)
         height, width = pixel_values.shape[-2:]
         side = self.config.image_size
         if self.config.has_fixed_size and (height, width) != (side, side):
@@ -76,7 +76,7 @@ class SimpleCNNModel(SimpleCNNPreTrainedModel):
     def forward(
         self, pixel_values: Tensor, output_hidden_states: bool | None = None
     ) -> BaseModelOutputWithPoolingAndNoAttention:
-        self.check_input(pixel_values)
+        self.check_size(pixel_values)
         keep = self.keeps_hidden_states(output_hidden_states)
         hidden, hidden_states = run_stages(self.stages, pixel_values, keep=keep)
         return BaseModelOutputWithPoolingAndNoAttention(

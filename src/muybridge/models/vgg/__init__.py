@@ -1,26 +1,18 @@
-from muybridge.models.layers.image_processing_imagenet import ImageNetImageProcessor
-from muybridge.models.registry import ImageArchitecture, Paper, register
-from muybridge.models.vgg.configuration_vgg import VGGConfig
-from muybridge.models.vgg.modeling_vgg import (
-    VGGForImageClassification,
-    VGGModel,
-    VGGPreTrainedModel,
-)
+import lazy_loader
 
-__all__ = [
-    "VGGConfig",
-    "VGGForImageClassification",
-    "VGGModel",
-    "VGGPreTrainedModel",
-]
+from muybridge.models.registry import Architecture, Paper, register
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    ImageArchitecture(
+    Architecture(
+        name="vgg",
         title="VGG",
-        config=VGGConfig,
-        model=VGGModel,
-        classifier=VGGForImageClassification,
-        processor=ImageNetImageProcessor,
+        prefix="VGG",
+        package=__name__,
+        task="image-classification",
+        input_size="224×224",
+        processor_place="muybridge.models.layers.image_processing_imagenet:ImageNetImageProcessor",
         papers=[
             Paper(
                 "Very Deep Convolutional Networks for Large-Scale Image Recognition",

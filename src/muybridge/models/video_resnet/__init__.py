@@ -1,27 +1,16 @@
-from muybridge.models.registry import Paper, VideoArchitecture, register
-from muybridge.models.video_resnet.configuration_video_resnet import VideoResNetConfig
-from muybridge.models.video_resnet.modeling_video_resnet import (
-    VideoResNetForVideoClassification,
-    VideoResNetModel,
-    VideoResNetPreTrainedModel,
-)
-from muybridge.models.video_resnet.video_processing_video_resnet import VideoResNetVideoProcessor
+import lazy_loader
 
-__all__ = [
-    "VideoResNetConfig",
-    "VideoResNetForVideoClassification",
-    "VideoResNetModel",
-    "VideoResNetPreTrainedModel",
-    "VideoResNetVideoProcessor",
-]
+from muybridge.models.registry import Architecture, Paper, register
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    VideoArchitecture(
+    Architecture(
+        name="video_resnet",
         title="R3D, MC3, R(2+1)D",
-        config=VideoResNetConfig,
-        model=VideoResNetModel,
-        classifier=VideoResNetForVideoClassification,
-        processor=VideoResNetVideoProcessor,
+        prefix="VideoResNet",
+        package=__name__,
+        input_size="16×112×112",
         papers=[
             Paper(
                 "A Closer Look at Spatiotemporal Convolutions for Action Recognition",
@@ -36,6 +25,7 @@ register(
                 "https://arxiv.org/abs/1711.09577",
             ),
         ],
+        inflated_from="resnet",
         tiny={"depths": (1, 1), "hidden_sizes": (8, 16), "convolutions": ("2plus1d", "3d")},
     )
 )

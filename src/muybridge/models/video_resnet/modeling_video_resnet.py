@@ -62,7 +62,7 @@ def convolve_as(
     )
 
 
-def activated(layers: OrderedDict[str, nn.Module]) -> nn.Sequential:
+def add_activation(layers: OrderedDict[str, nn.Module]) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers, activation=nn.ReLU(inplace=True)))
 
 
@@ -109,7 +109,7 @@ class VideoResNetBlock(GradientCheckpointingLayer):
         strides = (1 if convolution == "2d" else stride, stride, stride)
         block_mid_channels = count_mid_channels(in_channels, channels)
 
-        def inner(from_channels: int, stride: Triple) -> OrderedDict[str, nn.Module]:
+        def make_inner(from_channels: int, stride: Triple) -> OrderedDict[str, nn.Module]:
             mid_channels = (
                 block_mid_channels if config.mid_channels == "block" else count_mid_channels(from_channels, channels)
             )
@@ -117,11 +117,11 @@ class VideoResNetBlock(GradientCheckpointingLayer):
 
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         if config.block == "basic":
-            layers["conv1"] = activated(inner(in_channels, strides))
-            layers["conv2"] = nn.Sequential(inner(channels, (1, 1, 1)))
+            layers["conv1"] = add_activation(make_inner(in_channels, strides))
+            layers["conv2"] = nn.Sequential(make_inner(channels, (1, 1, 1)))
         else:
-            layers["conv1"] = activated(convolve(in_channels, channels, (1, 1, 1), (1, 1, 1)))
-            layers["conv2"] = activated(inner(channels, strides))
+            layers["conv1"] = add_activation(convolve(in_channels, channels, (1, 1, 1), (1, 1, 1)))
+            layers["conv2"] = add_activation(make_inner(channels, strides))
             layers["conv3"] = nn.Sequential(convolve(channels, out_channels, (1, 1, 1), (1, 1, 1)))
         self.layers = nn.Sequential(layers)
         self.shortcut: nn.Module = nn.Identity()
@@ -153,6 +153,7 @@ class VideoResNetStage(nn.Sequential):
 
 class VideoResNetPreTrainedModel(VideoPreTrainedModel):
     config: VideoResNetConfig
+    sees_order = True
     base_model_prefix = "video_resnet"
     _no_split_modules = ("VideoResNetBlock",)
 
@@ -173,7 +174,7 @@ class VideoResNetModel(VideoResNetPreTrainedModel):
     def forward(
         self, pixel_values_videos: Tensor, output_hidden_states: bool | None = None
     ) -> BaseModelOutputWithPoolingAndNoAttention:
-        self.check_input(pixel_values_videos)
+        self.check_inputs(pixel_values_videos=pixel_values_videos)
         hidden = pixel_values_videos.transpose(1, 2)  # (B, C, T, H, W)
         hidden, hidden_states = run_stages(
             self.get_stages(), hidden, keep=self.keeps_hidden_states(output_hidden_states)

@@ -1,26 +1,18 @@
-from muybridge.models.layers.image_processing_imagenet import ImageNetMeanImageProcessor
-from muybridge.models.registry import ImageArchitecture, Paper, register
-from muybridge.models.zfnet.configuration_zfnet import ZFNetConfig
-from muybridge.models.zfnet.modeling_zfnet import (
-    ZFNetForImageClassification,
-    ZFNetModel,
-    ZFNetPreTrainedModel,
-)
+import lazy_loader
 
-__all__ = [
-    "ZFNetConfig",
-    "ZFNetForImageClassification",
-    "ZFNetModel",
-    "ZFNetPreTrainedModel",
-]
+from muybridge.models.registry import Architecture, Paper, register
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 register(
-    ImageArchitecture(
+    Architecture(
+        name="zfnet",
         title="ZFNet",
-        config=ZFNetConfig,
-        model=ZFNetModel,
-        classifier=ZFNetForImageClassification,
-        processor=ImageNetMeanImageProcessor,
+        prefix="ZFNet",
+        package=__name__,
+        task="image-classification",
+        input_size="224×224",
+        processor_place="muybridge.models.layers.image_processing_imagenet:ImageNetMeanImageProcessor",
         papers=[
             Paper(
                 "Visualizing and Understanding Convolutional Networks",
