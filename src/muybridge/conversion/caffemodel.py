@@ -40,7 +40,7 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     try:
         for layer in read_layers(memoryview(path.read_bytes())):
-            for name, tensor in tensors_of(layer):
+            for name, tensor in read_tensors(layer):
                 if name in tensors:
                     raise ConversionError(f"{path}: two layers are called {layer.name!r}")
                 tensors[name] = tensor
@@ -53,25 +53,25 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
 
 def read_layers(net: memoryview) -> Iterator[CaffeLayer]:
     """The layers that have weights, of either of Caffe's two lists."""
-    fields = collect(net)
-    for message in messages(fields, NET["layers of 2014"]):
-        found = collect(message)
+    fields = collect_fields(net)
+    for message in find_messages(fields, NET["layers of 2014"]):
+        found = collect_fields(message)
         if LAYER_OF_2014["layer of 2013"] in found:
             raise ConversionError("was written by a Caffe of 2013; rewrite it with Caffe's upgrade_net_proto_binary")
-        number = next(integers(found, LAYER_OF_2014["type"]), 0)
-        yield from with_weights(found, LAYER_OF_2014, TYPES_OF_2014.get(number, f"layer of type {number}"))
-    for message in messages(fields, NET["layers"]):
-        found = collect(message)
-        yield from with_weights(found, LAYER, text(found, LAYER["type"]))
+        number = next(find_integers(found, LAYER_OF_2014["type"]), 0)
+        yield from read_layer(found, LAYER_OF_2014, TYPES_OF_2014.get(number, f"layer of type {number}"))
+    for message in find_messages(fields, NET["layers"]):
+        found = collect_fields(message)
+        yield from read_layer(found, LAYER, read_text(found, LAYER["type"]))
 
 
-def with_weights(found: Values, numbers: dict[str, int], kind: str) -> Iterator[CaffeLayer]:
-    blobs = list(messages(found, numbers["blobs"]))
+def read_layer(found: Values, numbers: dict[str, int], kind: str) -> Iterator[CaffeLayer]:
+    blobs = list(find_messages(found, numbers["blobs"]))
     if blobs:
-        yield CaffeLayer(text(found, numbers["name"]), kind, blobs)
+        yield CaffeLayer(read_text(found, numbers["name"]), kind, blobs)
 
 
-def tensors_of(layer: CaffeLayer) -> Iterator[tuple[str, Tensor]]:
+def read_tensors(layer: CaffeLayer) -> Iterator[tuple[str, Tensor]]:
     if layer.type not in (CONVOLUTION, INNER_PRODUCT) or len(layer.blobs) > len(ROLES):
         raise ConversionError(
             f"layer {layer.name!r} is a {layer.type} with {len(layer.blobs)} blobs of weights; what can be read are "
@@ -84,11 +84,11 @@ def tensors_of(layer: CaffeLayer) -> Iterator[tuple[str, Tensor]]:
 
 def read_blob(blob: memoryview, num_axes: int, what: str) -> Tensor:
     """A tensor of so many axes. Old files give every shape four: those that are too many must have the length 1."""
-    fields = collect(blob)
-    floats = np.frombuffer(b"".join(messages(fields, BLOB["data"])), dtype="<f4")
-    doubles = np.frombuffer(b"".join(messages(fields, BLOB["double_data"])), dtype="<f8")
+    fields = collect_fields(blob)
+    floats = np.frombuffer(b"".join(find_messages(fields, BLOB["data"])), dtype="<f4")
+    doubles = np.frombuffer(b"".join(find_messages(fields, BLOB["double_data"])), dtype="<f8")
     values = doubles if len(doubles) else floats
-    shape = shape_of(fields)
+    shape = read_shape(fields)
     if len(values) != prod(shape):
         raise ConversionError(f"{what} has {len(values)} values for the shape {shape}")
     surplus, kept = shape[: len(shape) - num_axes], shape[-num_axes:]
@@ -97,16 +97,16 @@ def read_blob(blob: memoryview, num_axes: int, what: str) -> Tensor:
     return torch.from_numpy(values.copy()).reshape(kept)
 
 
-def shape_of(fields: Values) -> tuple[int, ...]:
-    for shape in messages(fields, BLOB["shape"]):
-        dimensions = collect(shape).get(1, [])
+def read_shape(fields: Values) -> tuple[int, ...]:
+    for shape in find_messages(fields, BLOB["shape"]):
+        dimensions = collect_fields(shape).get(1, [])
         return tuple(
             size for value in dimensions for size in ([value] if isinstance(value, int) else read_varints(value))
         )
-    return tuple(next(integers(fields, BLOB[name]), 0) for name in LEGACY_SHAPE)
+    return tuple(next(find_integers(fields, BLOB[name]), 0) for name in LEGACY_SHAPE)
 
 
-def collect(message: memoryview) -> Values:
+def collect_fields(message: memoryview) -> Values:
     """A message's values by the numbers of their fields, each in the order of the file."""
     values: Values = defaultdict(list)
     for number, value in read_fields(message):
@@ -114,22 +114,22 @@ def collect(message: memoryview) -> Values:
     return dict(values)
 
 
-def messages(fields: Values, number: int) -> Iterator[memoryview]:
+def find_messages(fields: Values, number: int) -> Iterator[memoryview]:
     for value in fields.get(number, []):
         if isinstance(value, int):
             raise ProtobufError(f"field {number} holds a number where bytes are due")
         yield value
 
 
-def integers(fields: Values, number: int) -> Iterator[int]:
+def find_integers(fields: Values, number: int) -> Iterator[int]:
     for value in fields.get(number, []):
         if not isinstance(value, int):
             raise ProtobufError(f"field {number} holds bytes where a number is due")
         yield value
 
 
-def text(fields: Values, number: int) -> str:
-    found = b"".join(messages(fields, number))
+def read_text(fields: Values, number: int) -> str:
+    found = b"".join(find_messages(fields, number))
     try:
         return found.decode()
     except UnicodeDecodeError as error:

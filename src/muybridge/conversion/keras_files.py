@@ -96,15 +96,15 @@ def read_zip(path: Path, check: Check) -> KerasNetwork:
         description = json.loads(read_member(archive, "config.json", path))
         version = str(json.loads(read_member(archive, "metadata.json", path)).get("keras_version", ""))
         weights = io.BytesIO(read_member(archive, "model.weights.h5", path))
-    entries = chain_of(description, path)
-    check(list(flatten(entries, path, are_counted=True)), version)
+    entries = chain_layers(description, path)
+    check(list(flatten_layers(entries, path, are_counted=True)), version)
     with h5py.File(weights) as file:
         # Keras has named groups after the layers' classes, and in some versions after the layers.
         for are_counted in (True, False):
-            layers = list(flatten(entries, path, are_counted))
+            layers = list(flatten_layers(entries, path, are_counted))
             if all(group in file for layer in layers for group in layer.groups if has_arrays(layer)):
                 arrays = [read_variables(file, layer, path) for layer in layers]
-                return KerasNetwork(layers, arrays, input_shape_of(description, path), version)
+                return KerasNetwork(layers, arrays, find_input_shape(description, path), version)
     missing = next(group for layer in layers for group in layer.groups if has_arrays(layer) and group not in file)
     raise ConversionError(f"{path}: its model.weights.h5 has no {missing}; the file is not whole")
 
@@ -120,9 +120,9 @@ def read_hdf5(file: Any, path: Path, check: Check) -> KerasNetwork:
         raise ConversionError(
             f"{path}: holds weights alone, and no description of the network; save it with model.save, not save_weights"
         )
-    description = json.loads(as_text(file.attrs["model_config"]))
-    layers = list(flatten(chain_of(description, path), path, are_counted=True))
-    version = as_text(file.attrs.get("keras_version", ""))
+    description = json.loads(to_text(file.attrs["model_config"]))
+    layers = list(flatten_layers(chain_layers(description, path), path, are_counted=True))
+    version = to_text(file.attrs.get("keras_version", ""))
     check(layers, version)
     groups = file["model_weights"]
     arrays: dict[int, list[Array]] = {}
@@ -132,14 +132,14 @@ def read_hdf5(file: Any, path: Path, check: Check) -> KerasNetwork:
         names = read_names(group, "weight_names")
         check_number(names, sum(sum(count_arrays(layer)) for layer in members), top, path)
         given = [read_array(file, group, name, path) for name in names]
-        arrays |= {id(layer): own for layer, own in zip(members, share(given, members), strict=True)}
-    return KerasNetwork(layers, [arrays[id(layer)] for layer in layers], input_shape_of(description, path), version)
+        arrays |= {id(layer): own for layer, own in zip(members, share_arrays(given, members), strict=True)}
+    return KerasNetwork(layers, [arrays[id(layer)] for layer in layers], find_input_shape(description, path), version)
 
 
 # The description
 
 
-def chain_of(entry: Entry, path: Path) -> list[Entry]:
+def chain_layers(entry: Entry, path: Path) -> list[Entry]:
     """The layers of a network in which each takes what the one before gives."""
     if entry["class_name"] not in NETWORKS:
         raise ConversionError(
@@ -149,16 +149,16 @@ def chain_of(entry: Entry, path: Path) -> list[Entry]:
     entries = config if isinstance(config, list) else config["layers"]  # a list in Keras 1 and 2.0
     before = None
     for layer in entries:
-        name = name_of(layer)
+        name = get_name(layer)
         if layer.get("inbound_nodes"):
-            inputs = inputs_of(layer["inbound_nodes"])
+            inputs = list_inputs(layer["inbound_nodes"])
             if inputs != [before]:
                 raise ConversionError(
                     f"{path}: {layer['class_name']} {name} takes {', '.join(inputs)}; what converts is a chain, in "
                     "which each layer takes what the one before gives, and is used once"
                 )
         before = name
-    outputs = inputs_of(config["output_layers"]) if "output_layers" in config else []
+    outputs = list_inputs(config["output_layers"]) if "output_layers" in config else []
     if outputs not in ([], [before]):
         raise ConversionError(
             f"{path}: its outputs are those of {', '.join(outputs)}; what converts has one output, of its last layer"
@@ -166,24 +166,24 @@ def chain_of(entry: Entry, path: Path) -> list[Entry]:
     return [layer for layer in entries if layer["class_name"] != "InputLayer"]
 
 
-def name_of(entry: Entry) -> str:
+def get_name(entry: Entry) -> str:
     return entry["config"].get("name") or entry.get("name", "")
 
 
-def inputs_of(node: Any) -> list[str]:
+def list_inputs(node: Any) -> list[str]:
     """The names of the layers that a layer is applied to, of either way in which Keras writes that down."""
     if isinstance(node, Mapping):
         if "keras_history" in node:
             return [node["keras_history"][0]]
-        return [name for value in node.values() for name in inputs_of(value)]
+        return [name for value in node.values() for name in list_inputs(value)]
     if isinstance(node, list | tuple):
         if len(node) >= 3 and isinstance(node[0], str) and isinstance(node[1], int):
             return [node[0]]
-        return [name for value in node for name in inputs_of(value)]
+        return [name for value in node for name in list_inputs(value)]
     return []
 
 
-def input_shape_of(description: Entry, path: Path) -> tuple[int | None, ...]:
+def find_input_shape(description: Entry, path: Path) -> tuple[int | None, ...]:
     config = description["config"]
     entries = config if isinstance(config, list) else config["layers"]
     places = [entries[0]["config"], entries[0].get("build_config", {}), {} if isinstance(config, list) else config]
@@ -194,7 +194,7 @@ def input_shape_of(description: Entry, path: Path) -> tuple[int | None, ...]:
     raise ConversionError(f"{path}: does not say what shape its network's input has")
 
 
-def flatten(
+def flatten_layers(
     entries: Sequence[Entry],
     path: Path,
     are_counted: bool,
@@ -205,26 +205,26 @@ def flatten(
     """The layers in order, networks within the network taken apart."""
     counts: dict[str, int] = {}
     for entry in entries:
-        key = snake_case(entry["class_name"]) if are_counted else name_of(entry)
+        key = to_snake_case(entry["class_name"]) if are_counted else get_name(entry)
         counts[key] = counts.get(key, 0) + 1
         group = f"{inside}layers/{key}" + (f"_{counts[key] - 1}" if are_counted and counts[key] > 1 else "")
         layer, is_distributed = entry, frames
         while layer["class_name"] == "TimeDistributed":
             layer, group, is_distributed = layer["config"]["layer"], f"{group}/layer", True
-        owner = top or name_of(entry)
+        owner = top or get_name(entry)
         if layer["class_name"] in NETWORKS:
-            yield from flatten(chain_of(layer, path), path, are_counted, f"{group}/", owner, is_distributed)
+            yield from flatten_layers(chain_layers(layer, path), path, are_counted, f"{group}/", owner, is_distributed)
         else:
-            groups = tuple(f"{group}/{part}" for part in parts_of(layer))
+            groups = tuple(f"{group}/{part}" for part in list_groups(layer))
             yield KerasLayer(layer["class_name"], layer["config"], is_distributed, owner, groups)
 
 
-def snake_case(name: str) -> str:
+def to_snake_case(name: str) -> str:
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def parts_of(entry: Entry) -> tuple[str, ...]:
+def list_groups(entry: Entry) -> tuple[str, ...]:
     """The groups within a layer's that hold its arrays."""
     if entry["class_name"] == "Bidirectional":
         return "forward_layer/cell/vars", "backward_layer/cell/vars"
@@ -284,7 +284,7 @@ def check_number(names: Sequence[Any], expected: int, owner: str, path: Path) ->
         raise ConversionError(f"{path}: {owner} has {len(names)} arrays, not {expected}; the file is not whole")
 
 
-def share(arrays: list[Array], layers: Sequence[KerasLayer]) -> list[list[Array]]:
+def share_arrays(arrays: list[Array], layers: Sequence[KerasLayer]) -> list[list[Array]]:
     """The arrays of each layer of an `.h5` file's group: first what is trained of all of them, then the rest."""
     counts = [count_arrays(layer) for layer in layers]
     remaining = iter(arrays)
@@ -307,8 +307,8 @@ def read_names(group: Any, attribute: str) -> list[str]:
         pieces = [
             attributes[f"{attribute}{index}"] for index in range(len(attributes)) if f"{attribute}{index}" in attributes
         ]
-    return [as_text(name) for piece in pieces for name in piece]
+    return [to_text(name) for piece in pieces for name in piece]
 
 
-def as_text(value: Any) -> str:
+def to_text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)

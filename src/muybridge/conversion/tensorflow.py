@@ -70,11 +70,11 @@ def load_checksum() -> Checksum:
     with extra("convert"):
         from google_crc32c import value
 
-    def masked(data: bytes) -> int:
+    def compute_checksum(data: bytes) -> int:
         checksum: int = value(data)
         return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
-    return masked
+    return compute_checksum
 
 
 # The index
@@ -137,7 +137,7 @@ def read_header(message: bytes) -> int:
     values = dict(read_fields(memoryview(message)))
     if values.get(2):
         raise ConversionError("its numbers are big-endian; only little-endian ones are read")
-    return as_number(values.get(1, 0))
+    return require_number(values.get(1, 0))
 
 
 def read_entry(message: bytes) -> Entry:
@@ -146,11 +146,11 @@ def read_entry(message: bytes) -> Entry:
     is_sliced = False
     for field, value in read_fields(memoryview(message)):
         if field == 2:
-            shape = tuple(read_shape(as_bytes(value)))
+            shape = tuple(read_shape(require_bytes(value)))
         elif field == 7:
             is_sliced = True
         else:
-            numbers[field] = as_number(value)
+            numbers[field] = require_number(value)
     dtype, shard, offset, num_bytes, checksum = (numbers.get(field, 0) for field in (1, 3, 4, 5, 6))
     return Entry(dtype, shape, shard, offset, num_bytes, checksum, is_sliced)
 
@@ -158,16 +158,16 @@ def read_entry(message: bytes) -> Entry:
 def read_shape(message: memoryview) -> Iterator[int]:
     for field, dimension in read_fields(message):
         if field == 2:
-            yield as_number(dict(read_fields(as_bytes(dimension))).get(1, 0))
+            yield require_number(dict(read_fields(require_bytes(dimension))).get(1, 0))
 
 
-def as_number(value: int | memoryview) -> int:
+def require_number(value: int | memoryview) -> int:
     if not isinstance(value, int):
         raise ProtobufError("a field that should be a number is not")
     return value
 
 
-def as_bytes(value: int | memoryview) -> memoryview:
+def require_bytes(value: int | memoryview) -> memoryview:
     if isinstance(value, int):
         raise ProtobufError("a field that should be a message is a number")
     return value
