@@ -1,15 +1,34 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate import skip_first_batches
 from accelerate.data_loader import SeedableRandomSampler
 from torch.utils.data import DataLoader
 
-from clips import decode_from_start, moving_square, write_clip
-from muybridge.data import DataError, VideoRecord, VideoRecords, load_videos
-from muybridge.data.items import ClipDataset, collate_items
-from muybridge.processing import ClipMaker, Compose, Manner, VideoProcessor, View, make_training_changes
+from clips import decode_from_start, moving_square, write_clip, write_clip_with_sound
+from muybridge.data import (
+    NO_LABEL,
+    ClipDataset,
+    DataError,
+    VideoRecord,
+    VideoRecords,
+    collate_items,
+    load_videos,
+)
+from muybridge.data.targets import Caption, Label, Scene
+from muybridge.inference import VideoLoader
+from muybridge.processing import (
+    ClipMaker,
+    Compose,
+    JointProcessor,
+    Manner,
+    SoundProcessor,
+    VideoProcessor,
+    View,
+    make_training_changes,
+)
 from muybridge.video import ErrorPolicy, VideoError, VideoReader
 
 NUM_CLIPS = 6
@@ -228,3 +247,68 @@ def test_flipping_can_be_turned_off():
     frames = moving_square(num_frames=2, height=32, width=32)
     for seed in range(8):
         assert torch.equal(whole(frames, torch.Generator().manual_seed(seed), Manner(size=(32, 32))), frames)
+
+
+def test_an_item_has_the_targets_that_are_asked_for(folder, processor):
+    source = load_videos(folder)[0].source
+    targets = {"label": Label("wave"), "scene": Scene("street"), "caption": Caption(("a wave",))}
+    records = VideoRecords([VideoRecord(source, targets=targets), VideoRecord(source, "jump")])
+    maker = ClipMaker(processor, {"clip": View()})
+    clips = ClipDataset(records, maker, targets=("scene", "label", "caption"))
+    batch = collate_items([clips[0], clips[1]])["targets"]
+    assert batch["label"].tolist() == [records.label2id["wave"], records.label2id["jump"]]
+    assert batch["scene"].tolist() == [0, NO_LABEL]
+    assert batch["caption"] == [("a wave",), ()]
+    assert ClipDataset(records, maker, targets=())[0]["targets"] == {}
+
+
+@pytest.fixture(scope="module")
+def sounding(tmp_path_factory) -> Path:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 16_000))
+    frames = moving_square(num_frames=20, height=48, width=64)
+    return write_clip_with_sound(
+        tmp_path_factory.mktemp("sound") / "clip.mkv", frames, samples, sampling_rate=8000, fps=10
+    )
+
+
+def make_joint(processor: VideoProcessor, **cameras: str) -> JointProcessor:
+    others = {name: VideoProcessor(**{**processor.to_dict(), "source": source}) for name, source in cameras.items()}
+    sound = SoundProcessor(sampling_rate=8000, num_samples=2000)
+    return JointProcessor({"pixel_values_videos": processor, **others, "input_values": sound})
+
+
+@pytest.mark.parametrize("span", [{}, {"start_seconds": 0.45, "end_seconds": 1.6}])
+def test_sound_is_in_the_file_of_the_video_where_it_has_none_of_its_own(sounding, processor, span):
+    joint = make_joint(processor)
+    record = VideoRecord(str(sounding), "x", **span)
+    item = fixed_clips(VideoRecords([record], ["x"]), joint)[0]["views"]["clip"]
+    maker = ClipMaker(joint, {"clip": View()})
+    with maker.open(sounding, **span) as readers:
+        expected = maker.make(readers)["clip"]
+    assert item.keys() == expected.keys() == {"pixel_values_videos", "input_values"}
+    assert all(torch.equal(item[name], expected[name]) for name in item)
+    assert item["input_values"].any()
+
+
+def test_sources_of_a_record_become_inputs_in_step(folder, sounding, processor):
+    joint = make_joint(processor, infrared_values="infrared")
+    camera = load_videos(folder)[3].source
+    sources = {"front": str(sounding), "infrared": camera}  # the first is the video, whatever it is called
+    records = VideoRecords([VideoRecord(sources=sources)])
+    item = fixed_clips(records, joint)[0]["views"]["clip"]
+    for name, path in (("pixel_values_videos", sounding), ("infrared_values", camera)):
+        assert torch.equal(item[name], processor(path, return_tensors="pt")["pixel_values_videos"][0])
+    assert item["input_values"].shape == (2000,)
+    with pytest.raises(DataError, match="has no source 'infrared'; it has video"):
+        fixed_clips(VideoRecords([VideoRecord(str(sounding))]), joint)[0]
+
+
+def test_the_engine_loads_all_inputs_of_a_record(sounding, processor):
+    joint = make_joint(processor)
+    record = VideoRecord(str(sounding), start_seconds=0.45, end_seconds=1.6)
+    loaded = VideoLoader(joint, {"num_clips": 2})(record)
+    item = fixed_clips(VideoRecords([record]), joint, num_clips=2)[0]["views"]["clip"]
+    assert loaded.keys() == item.keys()
+    assert all(torch.equal(loaded[name], item[name]) for name in item)
+    single = VideoLoader(joint)(str(sounding))
+    assert single["input_values"].shape == (1, 2000)

@@ -63,6 +63,12 @@ def test_a_file_gives_what_its_samples_give(tmp_path: Path) -> None:
     assert torch.equal(process([str(path), path.read_bytes()]), process([samples, samples]))
 
 
+def test_beside_crops_of_other_inputs_a_window_is_given_as_often() -> None:
+    samples = noise(5000)
+    once, thrice = process(samples, num_clips=2), process(samples, num_clips=2, num_crops=3)
+    assert torch.equal(thrice, once.repeat_interleave(3, dim=1))
+
+
 def test_values_are_normalised_by_two_numbers() -> None:
     samples = noise(2000)
     assert_close(process(samples, value_mean=0.1, value_std=2.0)[0], (samples - 0.1) / 2)
@@ -142,7 +148,7 @@ def test_random_windows_lie_anywhere_in_the_sound() -> None:
         ({"representation": "log_mel", "num_samples": 100}, "a spectrogram needs one window"),
         ({"representation": "log_mel", "max_frequency": 5000.0}, r"lie in \[0, 4000.0\], half the sampling rate"),
         ({"num_clips": 0}, "num_clips is 0"),
-        ({"num_crops": 3}, "SoundProcessor has no argument num_crops"),
+        ({"num_corps": 3}, r"SoundProcessor has no argument num_corps; it has .*num_crops"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(arguments: dict, message: str) -> None:

@@ -14,8 +14,10 @@ from torch import Tensor
 from transformers import PreTrainedConfig
 from transformers.video_processing_utils import VideoProcessorMixin
 
+from muybridge.data.items import open_readers
 from muybridge.data.records import VideoRecord, open_clip
 from muybridge.inference.batches import Inputs
+from muybridge.processing import ClipMaker, ClipProcessor, JointProcessor, View
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class VideoLoader:
 
     def __call__(self, video: Any) -> Inputs:
         """The inputs (V, …) of one video, by name."""
-        with open_video(video, self.stores) as source:
+        with open_video(video, self.stores, self.processor) as source:
             # In a list of its own, or a batch would be taken for the views of one video.
             batch = self.processor([source], return_tensors="pt", do_sample_frames=True, **self.arguments)
         inputs = {name: values for name, values in batch.items() if isinstance(values, Tensor)}
@@ -45,13 +47,16 @@ class VideoLoader:
 
 
 @contextmanager
-def open_video(video: Any, stores: Mapping[str, Any]) -> Iterator[Any]:
-    """What a processor takes: a reader of a record; anything else as it is."""
+def open_video(video: Any, stores: Mapping[str, Any], processor: VideoProcessorMixin) -> Iterator[Any]:
+    """What a processor takes: readers of a record; anything else as it is."""
     if not isinstance(video, VideoRecord):
         yield video
-        return
-    with open_clip(video, stores) as reader:
-        yield reader
+    elif isinstance(processor, ClipProcessor | JointProcessor):
+        with open_readers(video, stores, ClipMaker(processor, {"clip": View()})) as readers:
+            yield readers if isinstance(processor, JointProcessor) else readers[processor.source]
+    else:
+        with open_clip(video, stores) as reader:
+            yield reader
 
 
 def name_video(video: Any) -> Any:

@@ -22,6 +22,7 @@ from muybridge.processing.changes import (
     make_training_changes,
 )
 from muybridge.processing.clip_maker import ClipMaker, View
+from muybridge.processing.clip_processor import ClipProcessor
 from muybridge.processing.flow_processing import FlowProcessor, FlowProcessorKwargs
 from muybridge.processing.image_processing import ImageProcessor, ImageProcessorKwargs
 from muybridge.processing.joint_processing import JointProcessor
@@ -32,6 +33,7 @@ from muybridge.processing.video_processing import VideoProcessor, VideoProcessor
 __all__ = [
     "Change",
     "ClipMaker",
+    "ClipProcessor",
     "ColorJitter",
     "Compose",
     "FlowProcessor",

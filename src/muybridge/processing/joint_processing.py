@@ -52,6 +52,16 @@ class JointProcessor(VideoProcessorMixin):
             )
         self.model_input_names = [self.lead, *(name for name in self.parts if name != self.lead)]
 
+    @property
+    def num_clips(self) -> int:
+        """The clips of a video, which the lead chooses."""
+        return self.parts[self.lead].num_clips
+
+    @property
+    def num_crops(self) -> int:
+        """The crops of a clip."""
+        return max(part.num_crops for part in self.parts.values())
+
     def preprocess(self, videos: Any, **kwargs: Any) -> BatchFeature:
         return preprocess(self, videos, kwargs)
 
