@@ -9,7 +9,7 @@ from transformers import PreTrainedConfig
 
 import muybridge
 from clips import moving_square, write_clip, write_clip_with_sound
-from muybridge.processing import ClipMaker, JointProcessor, SoundProcessor, VideoProcessor, View
+from muybridge.processing import ClipMaker, JointProcessor, RandomCrop, SoundProcessor, VideoProcessor, View
 from muybridge.types import Clip
 from muybridge.video import MemoryReader, SoundReader, VideoReader
 
@@ -227,3 +227,19 @@ def test_the_sound_may_lead(clip: Path) -> None:
 def test_what_cannot_be_in_step_is_refused(call, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_sound_and_frames_in_memory_are_in_step_whichever_leads(clip: Path) -> None:
+    with VideoReader(clip) as video, SoundReader(clip, sampling_rate=RATE) as sound:
+        frames, samples = video.frames_at(range(len(video))), sound.frames_at(range(len(sound)))
+    for lead in ("pixel_values_videos", "input_values"):
+        processor = JointProcessor(make_processor().parts, lead)
+        maker = ClipMaker(processor, {"clip": View(fields={"num_clips": 4})})
+        with maker.open({"video": frames, "sound": samples}, fps=FPS) as held, maker.open(clip) as opened:
+            ours, theirs = maker.make(held)["clip"], maker.make(opened)["clip"]
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_changes_of_pictures_are_refused_where_there_are_none() -> None:
+    with pytest.raises(ValueError, match="no input of this processor has pictures"):
+        ClipMaker(SoundProcessor(), {"clip": View(changes=[RandomCrop(4)])})

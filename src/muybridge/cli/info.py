@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    facts = describe_video(arguments.thing) if is_video(arguments.thing) else describe_model(arguments.thing)
+    facts = describe_file(arguments.thing) if is_video(arguments.thing) else describe_model(arguments.thing)
     if arguments.json:
         json.dump(facts, sys.stdout, indent=2, ensure_ascii=False)
         print()
@@ -43,12 +43,10 @@ def is_video(thing: str) -> bool:
     return not Path(thing).is_dir() and (Path(thing).is_file() or "://" in thing or kind.startswith("video/"))
 
 
-def describe_video(source: str) -> dict[str, Any]:
-    from muybridge.video import VideoReader
+def describe_file(source: str) -> dict[str, Any]:
+    from muybridge.video import describe_video
 
-    with VideoReader(source) as reader:
-        len(reader)  # counts the frames, where the header only claims a number
-        return {"video": source, **asdict(reader.metadata)}
+    return {"video": source, **asdict(describe_video(source))}
 
 
 def describe_model(name: str) -> dict[str, Any]:

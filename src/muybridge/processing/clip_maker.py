@@ -18,7 +18,7 @@ from muybridge.processing.changes import Change, Compose, RandomChange
 from muybridge.processing.frame_selection import share_frames
 from muybridge.processing.parts import Lead, PartedProcessor, Span, find_edges
 from muybridge.types import Clip, Protocol
-from muybridge.video import MemoryReader, Reader
+from muybridge.video import Reader
 from muybridge.video.geometry import Size
 from muybridge.video.source import BorrowedSource, make_source
 
@@ -175,6 +175,8 @@ class _Plan:
         self.lead = processor.lead
         arguments = split_arguments(processor.parts, _add_defaults(view, processor.parts))
         self.parts = {name: Part(part, part.make_settings(arguments[name])) for name, part in processor.parts.items()}
+        if view.changes and not any(part.processor.has_pictures for part in self.parts.values()):
+            raise ValueError("the view has changes, and no input of this processor has pictures that can be changed")
         for part in self.parts.values():
             part.processor.check_settings(part.settings, is_random=view.is_random)
             num_crops = part.settings.num_crops if part.processor.has_pictures else 1
@@ -232,10 +234,8 @@ class _Plan:
         """A change for each clip, the same for all parts."""
         if self.changes is None:
             return None
-        pictures = [frames for name, frames in prepared.items() if self.parts[name].processor.has_pictures]
-        if not pictures:
-            raise ValueError("the view has changes, and no input of this processor has pictures that can be changed")
-        height, width = pictures[0].shape[-2:]
+        pictures = (frames for name, frames in prepared.items() if self.parts[name].processor.has_pictures)
+        height, width = next(pictures).shape[-2:]
         return [self.changes.draw(generator, (height, width)) for _ in range(num_clips)]
 
 
@@ -289,7 +289,7 @@ def _open_reader(source: Any, part: Part, fps: float | None, span: Span, stack: 
             raise ValueError(
                 f"start_seconds and end_seconds are {tuple(span)}; they are for files, not for what is open already"
             )
-        reader = MemoryReader(source, fps=fps, modality=processor.modality) if isinstance(source, Tensor) else source
+        reader = processor.hold(source, settings, fps) if isinstance(source, Tensor) else source
         processor.check_reader(reader, settings)
         return reader
     return stack.enter_context(processor.open_file(BorrowedSource(source), settings, span))

@@ -16,7 +16,7 @@ from muybridge.processing.changes import Change
 from muybridge.processing.parts import Lead, Span
 from muybridge.processing.settings import CheckedProcessor
 from muybridge.types import Clip
-from muybridge.video import Reader
+from muybridge.video import MemoryReader, Reader
 from muybridge.video.geometry import Size
 from muybridge.video.source import Source
 
@@ -58,6 +58,10 @@ class ClipProcessor(CheckedProcessor, VideoProcessorMixin):
         """Refuses a reader, of what is open or in memory, that gives something else than this processor takes."""
         if reader.modality != self.modality:
             raise ValueError(f"{reader.name} is {reader.modality}, and {type(self).__name__} takes {self.modality}")
+
+    def hold(self, frames: Tensor, settings: SimpleNamespace, fps: float | None) -> Reader:  # noqa: ARG002
+        """A reader of what is in memory, whose rate is None where nobody knows it."""
+        return MemoryReader(frames, fps=fps, modality=self.modality)
 
     @abstractmethod
     def open_file(self, source: Source, settings: SimpleNamespace, span: Span) -> Reader:

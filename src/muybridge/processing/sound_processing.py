@@ -111,6 +111,10 @@ class SoundProcessor(ClipProcessor):
                 f"{settings.sampling_rate}; open it with sampling_rate={settings.sampling_rate}"
             )
 
+    def hold(self, frames: Tensor, settings: SimpleNamespace, fps: float | None) -> Reader:  # noqa: ARG002
+        """Samples have the processor's rate; `fps` is that of frames beside them."""
+        return super().hold(frames, settings, settings.sampling_rate)
+
     def open_file(self, source: Source, settings: SimpleNamespace, span: Span) -> Reader:
         return SoundReader(
             source,
