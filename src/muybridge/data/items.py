@@ -4,7 +4,7 @@ An item is {"views": {view: {input: Tensor}}, "targets": {name: …}, "index": i
 axis in front. `index` is the record's place among the records.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset, default_collate
 
 from muybridge.data.errors import DataError
-from muybridge.data.records import VideoRecord, VideoRecords
+from muybridge.data.records import MAIN_SOURCE, VideoRecord, VideoRecords, find_source
 from muybridge.data.skipping import SkipLog
 from muybridge.data.sources import make_readable
+from muybridge.data.targets import collate_targets
 from muybridge.processing import ClipMaker
 from muybridge.randomness import make_generator
 from muybridge.video import ErrorPolicy, Reader
@@ -34,6 +35,8 @@ class ClipDataset(Dataset[Item]):
     whichever worker and after however many other items: training resumes exactly, and decodes nothing that it passes
     over. Every process of a training calls `set_epoch` before an epoch begins; workers, also persistent ones, see it.
 
+    `targets` are the kinds that an item has, see `TARGETS`.
+
     A video that cannot be read is listed in `skipped`, also by worker processes. In its place stands another one, drawn
     in the same way, whose item has its own index. With `replace_unreadable=False`, as for evaluation, its item has None
     for its views, and `collate_items` lists its index, so that it can be counted as wrong.
@@ -44,21 +47,21 @@ class ClipDataset(Dataset[Item]):
         records: VideoRecords,
         clip_maker: ClipMaker,
         *,
+        targets: Sequence[str] = ("label",),
         policy: ErrorPolicy | None = None,
         seed: int = 0,
         replace_unreadable: bool = True,
-        encode_targets: Callable[[VideoRecords, int], dict[str, Any]] | None = None,
         log: str | Path | None = None,
     ) -> None:
         if not len(records):
             raise DataError("there are no clips to decode")
         self.records = records
         self.clip_maker = clip_maker
+        self.targets = tuple(targets)
         self.policy = policy or ErrorPolicy("skip")
         self.seed = seed
         self.replace_unreadable = replace_unreadable
         self.skip_log = SkipLog(log)
-        self.encode_targets = encode_targets or VideoRecords.encode_targets
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __len__(self) -> int:
@@ -87,7 +90,7 @@ class ClipDataset(Dataset[Item]):
         for _ in range(MAX_UNREADABLE_IN_A_ROW if self.replace_unreadable else 1):
             views = self.read(shown, generator)
             if views is not None or not self.replace_unreadable:
-                return {"views": views, "targets": self.encode_targets(self.records, shown), "index": shown}
+                return {"views": views, "targets": self.records.encode_targets(shown, self.targets), "index": shown}
             shown = int(torch.randint(len(self), (), generator=generator))
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in list(self.skipped.items())[:3])
         raise DataError(f"{MAX_UNREADABLE_IN_A_ROW} videos in a row cannot be read, such as\n{reasons}")
@@ -102,18 +105,23 @@ class ClipDataset(Dataset[Item]):
         return views
 
 
-def make_views(record: VideoRecord, stores: Any, clip_maker: ClipMaker, generator: Generator | None = None) -> Views:
+def make_views(
+    record: VideoRecord, stores: Mapping[str, Any], clip_maker: ClipMaker, generator: Generator | None
+) -> Views:
     """The views of a record, whose files are opened for it."""
     with open_readers(record, stores, clip_maker) as readers:
         return clip_maker.make(readers, generator)
 
 
 @contextmanager
-def open_readers(record: VideoRecord, stores: Any, clip_maker: ClipMaker) -> Iterator[dict[str, Reader]]:
-    """The readers that a clip-maker takes, of the record's one source or of its several."""
-    sources = {name: make_readable(source, stores) for name, source in record.sources.items()}
-    source = sources if len(sources) > 1 else next(iter(sources.values()))
-    with clip_maker.open(source, start_seconds=record.start_seconds, end_seconds=record.end_seconds) as readers:
+def open_readers(record: VideoRecord, stores: Mapping[str, Any], clip_maker: ClipMaker) -> Iterator[dict[str, Reader]]:
+    """The readers that a clip-maker takes, of a record's sources, or of the segment of them."""
+    # A record's first source is its video, whatever it is called.
+    wanted = {name: None if name == MAIN_SOURCE and name not in record.sources else name for name in clip_maker.sources}
+    found = {name: find_source(record, source) for name, source in wanted.items()}
+    files = {source: make_readable(source, stores) for source in dict.fromkeys(found.values())}
+    sources = {name: files[source] for name, source in found.items()}
+    with clip_maker.open(sources, start_seconds=record.start_seconds, end_seconds=record.end_seconds) as readers:
         yield readers
 
 
@@ -124,6 +132,9 @@ def collate_items(items: Sequence[Item]) -> dict[str, Any]:
     """
     readable_items = [item for item in items if item["views"] is not None]
     unreadable = [item["index"] for item in items if item["views"] is None]
-    nothing = {"views": {}, "targets": {}, "index": torch.empty(0, dtype=torch.int64)}
-    batch = default_collate(readable_items) if readable_items else nothing
-    return {**batch, "unreadable": torch.tensor(unreadable, dtype=torch.int64)}
+    return {
+        "views": default_collate([item["views"] for item in readable_items]) if readable_items else {},
+        "targets": collate_targets([item["targets"] for item in readable_items]),
+        "index": torch.tensor([item["index"] for item in readable_items], dtype=torch.int64),
+        "unreadable": torch.tensor(unreadable, dtype=torch.int64),
+    }

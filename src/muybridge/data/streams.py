@@ -17,7 +17,7 @@ from muybridge.data.items import Item, make_views
 from muybridge.data.records import VideoRecord
 from muybridge.data.skipping import SkipLog
 from muybridge.data.sources import VideoBytes
-from muybridge.data.targets import NO_LABEL
+from muybridge.data.targets import encode_targets
 from muybridge.extras import extra
 from muybridge.processing import ClipMaker
 from muybridge.randomness import make_generator
@@ -107,16 +107,18 @@ class StreamDataset(IterableDataset[Item]):
         stream: VideoStream,
         clip_maker: ClipMaker,
         *,
+        targets: Sequence[str] = ("label",),
         policy: ErrorPolicy | None = None,
         seed: int = 0,
         log: str | Path | None = None,
     ) -> None:
         self.stream = stream
         self.clip_maker = clip_maker
+        self.targets = tuple(targets)
         self.policy = policy or ErrorPolicy("skip")
         self.seed = seed
         self.skip_log = SkipLog(log)
-        self._label2id = {label: number for number, label in enumerate(stream.labels)}
+        self._ids = {"label": {label: number for number, label in enumerate(stream.labels)}}
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -137,12 +139,5 @@ class StreamDataset(IterableDataset[Item]):
         if views is None:
             self.skip_log.add(*self.policy.skipped[-1])
             return None
-        return {"views": views, "targets": {"label": self.find_label_id(record)}, "index": index}
-
-    def find_label_id(self, record: VideoRecord) -> int:
-        if record.label is None:
-            return NO_LABEL
-        if record.label not in self._label2id:
-            known = ", ".join(self._label2id)
-            raise DataError(f"{record.name}: the label {record.label!r} is none of the known ones: {known}")
-        return self._label2id[record.label]
+        targets = encode_targets(record.targets, self.targets, self._ids, record.name)
+        return {"views": views, "targets": targets, "index": index}

@@ -83,6 +83,11 @@ class ClipMaker:
         return next(iter(self._plans.values())).parts
 
     @property
+    def sources(self) -> list[str]:
+        """The names of the readers that are needed."""
+        return list(dict.fromkeys(part.source for part in self.processor.parts.values()))
+
+    @property
     def draws(self) -> bool:
         """Whether anything is left to chance."""
         return any(view.draws for view in self.views.values())
@@ -173,13 +178,14 @@ class _Plan:
         self.view = view
         self.changes = Compose(view.changes) if view.changes else None
         self.lead = processor.lead
-        arguments = split_arguments(processor.parts, _add_defaults(view, processor.parts))
+        defaults = {"num_clips": 1, "num_crops": 1} if view.draws else {}
+        arguments = split_arguments(processor.parts, {**defaults, **view.fields})
         self.parts = {name: Part(part, part.make_settings(arguments[name])) for name, part in processor.parts.items()}
         if view.changes and not any(part.processor.has_pictures for part in self.parts.values()):
             raise ValueError("the view has changes, and no input of this processor has pictures that can be changed")
         for part in self.parts.values():
             part.processor.check_settings(part.settings, is_random=view.is_random)
-            num_crops = part.settings.num_crops if part.processor.has_pictures else 1
+            num_crops = part.settings.num_crops
             Protocol(part.settings.num_clips, num_crops)  # refuses numbers of views that cannot be
             if self.changes and num_crops != 1:
                 raise ValueError(
@@ -254,17 +260,11 @@ def split_arguments(parts: "Mapping[str, ClipProcessor]", arguments: Mapping[str
     }
 
 
-def _add_defaults(view: View, parts: "Mapping[str, ClipProcessor]") -> dict[str, Any]:
-    if not view.draws:
-        return dict(view.fields)
-    names = {name for part in parts.values() for name in part.valid_kwargs.__annotations__}
-    return {**{name: 1 for name in ("num_clips", "num_crops") if name in names}, **view.fields}
-
-
 def _share_source(source: Any, stack: ExitStack) -> Any:
     """A file that several readers may open: an address is downloaded once, and a pipe read once."""
     if isinstance(source, Mapping) and not {"path", "bytes"} & set(source):
-        return {name: _share_source(each, stack) for name, each in source.items()}
+        by_identity = {id(each): _share_source(each, stack) for each in source.values()}
+        return {name: by_identity[id(each)] for name, each in source.items()}
     if isinstance(source, Reader | Tensor):
         return source
     if isinstance(source, Mapping):

@@ -32,6 +32,7 @@ class ClipProcessor(CheckedProcessor, VideoProcessorMixin):
 
     source = "video"
     num_clips = 1
+    num_crops = 1
     return_mask = False
 
     @property
@@ -100,7 +101,7 @@ class ClipProcessor(CheckedProcessor, VideoProcessorMixin):
         self, frames: Tensor, clips: Sequence[Clip], settings: SimpleNamespace, changes: Sequence[Change] | None
     ) -> Tensor:
         """The values (V, T, ...) of all views."""
-        num_views = len(clips) * (settings.num_crops if self.has_pictures and changes is None else 1)
+        num_views = len(clips) * (settings.num_crops if changes is None else 1)
         views = self.show_clips(frames, clips, settings, changes)
         first = next(views)
         values = torch.empty((num_views, *first.shape), dtype=torch.float32, device=first.device)

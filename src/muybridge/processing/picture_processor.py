@@ -69,7 +69,6 @@ class PictureProcessor(ClipProcessor):
     antialias = True
     do_center_crop = True
     crop_size: Mapping[str, int] = {"height": 224, "width": 224}
-    num_crops = 1
 
     @classmethod
     def size_fields(cls, side: int) -> dict[str, Mapping[str, int]]:

@@ -32,6 +32,7 @@ class SoundProcessorKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]
     source: the name of the reader, where a clip has several.
     sampling_rate: samples a second; files are resampled to it, and samples in memory are taken to have it.
     num_samples: how many of them a window has.
+    num_crops: how often each window is given, as other inputs have so many crops of it.
     num_clips: windows over the whole sound, evenly from its start to its end; a single one in the middle.
     representation: "waveform", the samples; or "log_mel", what follows.
     window_length, hop_length: of the spectrogram's windows (Hann), in samples.
@@ -45,6 +46,7 @@ class SoundProcessorKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]
     sampling_rate: int
     num_samples: int
     num_clips: int
+    num_crops: int
     representation: Literal["waveform", "log_mel"]
     window_length: int
     hop_length: int
@@ -139,11 +141,12 @@ class SoundProcessor(ClipProcessor):
     def show_clips(
         self, frames: Tensor, clips: Sequence[Clip], settings: SimpleNamespace, changes: Sequence[Change] | None
     ) -> Iterator[Tensor]:
-        del changes  # which are of pictures
         for clip in clips:
             positions, mask = (torch.from_numpy(each).to(frames.device) for each in (clip.indices, clip.mask))
             samples = frames[positions] * mask
-            yield samples if settings.representation == "waveform" else compute_log_mel(samples, settings)
+            shown = samples if settings.representation == "waveform" else compute_log_mel(samples, settings)
+            for _ in range(settings.num_crops if changes is None else 1):
+                yield shown
 
     def write_values(self, frames: Tensor, settings: SimpleNamespace, out: Tensor) -> None:
         out.copy_(frames).sub_(settings.value_mean).div_(settings.value_std)

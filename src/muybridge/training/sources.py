@@ -4,9 +4,9 @@ What is drawn for a clip depends on the seed, the epoch and its place alone. So 
 (epoch, place), and the loader's workers need to be told nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,8 +26,9 @@ Place = tuple[int, int]  # the epoch and the number of a clip among all
 class RunClips(Dataset[Item]):
     """The clips of several data sets one after the other; `data_set` of an item says whose it is."""
 
-    def __init__(self, parts: Sequence[ClipDataset]) -> None:
+    def __init__(self, parts: Sequence[ClipDataset], encode_targets: Callable[..., Any]) -> None:
         self.parts = list(parts)
+        self.encode_targets = encode_targets
         self.places = [(number, index) for number, part in enumerate(parts) for index in range(len(part))]
 
     def __len__(self) -> int:
@@ -36,7 +37,10 @@ class RunClips(Dataset[Item]):
     def __getitem__(self, place: Place) -> Item:
         epoch, number = place
         data_set, index = self.places[number]
-        return {**self.parts[data_set].make_item(index, epoch), "data_set": data_set}
+        part = self.parts[data_set]
+        item = part.make_item(index, epoch)
+        targets = self.encode_targets(part.records, item["index"], data_set=data_set)
+        return {**item, "targets": targets, "data_set": data_set}
 
     def get_name(self, data_set: int, index: int) -> str:
         """What errors call the clip with this index in its own data set."""
@@ -128,13 +132,7 @@ def make_clips(
     maker = ClipMaker(objective.processor, views)
     policy = ErrorPolicy.parse(settings.errors)
     log = Path(settings.output) / "skipped.jsonl"
-    encode = objective.encode_targets
-    return RunClips(
-        [
-            ClipDataset(
-                part.training, maker, encode_targets=partial(encode, data_set=number), policy=policy,
-                seed=settings.seed, log=log,
-            )
-            for number, part in enumerate(data)
-        ]
-    )  # fmt: skip
+    parts = [
+        ClipDataset(part.training, maker, targets=(), policy=policy, seed=settings.seed, log=log) for part in data
+    ]
+    return RunClips(parts, objective.encode_targets)
