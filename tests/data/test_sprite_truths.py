@@ -2,6 +2,7 @@
 
 import colorsys
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from muybridge.cli import main
-from muybridge.data import check_videos, load_videos, sprite, write_sprites
+from muybridge.data import VideoRecord, check_videos, load_videos, sprite, write_sprites
 from muybridge.data.sprites.appearance import HUES, PATTERNS
 from muybridge.data.sprites.rendering import render
 from muybridge.data.sprites.scenes import Scene
@@ -347,6 +348,25 @@ def test_the_sound_in_a_file_is_that_of_its_clip_and_in_step(folder):
             assert float(video.duration * video.time_base) == pytest.approx(len(expected) / SAMPLE_RATE, abs=1e-3)
         sound = np.concatenate([frame.to_ndarray()[0] for frame in frames]) / 32767
         np.testing.assert_allclose(sound, expected, atol=2e-5)
+
+
+def test_readers_of_a_folder_of_sprites_give_frames_and_sound_in_step(folder):
+    records = load_videos(folder)
+    clip = sprite(3, size=32, num_frames=5, num_sprites=2, camera_motion=True)
+    with records.open_all(records[3]) as readers:
+        assert [reader.modality for reader in readers.values()] == ["video", "sound"]
+        sound = readers["sound"].frames_at(range(len(readers["sound"])))
+        torch.testing.assert_close(sound, clip.make_sound(fps=16), atol=1e-4, rtol=0)
+        frames = readers["video"].frames_at(range(5)).float()
+    assert (frames - clip.frames.float()).abs().mean() < 8
+    part = replace(records[3], start_seconds=2 / 16, end_seconds=4 / 16)
+    with records.open_all(part) as readers:
+        assert len(readers["video"]) == 2
+        sound = readers["sound"].frames_at(range(2000))
+        torch.testing.assert_close(sound, clip.make_sound(fps=16)[2000:4000], atol=1e-4, rtol=0)
+        assert torch.equal(readers["video"].frames_at([0]).float(), frames[[2]])
+    with records.open(VideoRecord(records[3].source), "sound") as reader:  # of the video's own file
+        assert reader.modality == "sound"
 
 
 def test_files_without_sound_and_truths_have_labels_alone(tmp_path):

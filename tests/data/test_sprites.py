@@ -33,7 +33,15 @@ from muybridge.data.sprites import (
     write_sprites,
 )
 from muybridge.data.sprites.motion import draw_course, draw_state
-from muybridge.processing import VideoProcessor
+from muybridge.processing import (
+    ClipMaker,
+    FlowProcessor,
+    JointProcessor,
+    SoundProcessor,
+    VideoProcessor,
+    View,
+    make_training_changes,
+)
 from muybridge.video import VideoReader
 
 NUM_TRAINING, NUM_TEST = 1200, 800
@@ -397,7 +405,7 @@ def test_a_data_set_gives_items_like_those_of_videos():
     dataset = SpriteDataset(12, first=100, size=32, num_frames=4)
     item = dataset[3]
     assert set(item) == {"views", "targets", "index"}
-    pixels = item["views"]["video"]["pixel_values_videos"]
+    pixels = item["views"]["clip"]["pixel_values_videos"]
     assert pixels.dtype == torch.float32
     expected = (sprite(103, size=32, num_frames=4).frames / 255 - 0.5) / 0.25
     torch.testing.assert_close(pixels, expected)
@@ -405,11 +413,44 @@ def test_a_data_set_gives_items_like_those_of_videos():
     assert [item["targets"]["label"] for item in dataset] == dataset.label_ids()
 
 
-def test_a_processor_makes_the_pixel_values():
+def test_a_clip_maker_makes_the_pixel_values():
     processor = VideoProcessor(num_frames=4, size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24})
-    item = SpriteDataset(2, size=32, num_frames=8, processor=processor)[1]
+    item = SpriteDataset(2, size=32, num_frames=8, clip_maker=ClipMaker(processor, {"clip": View()}))[1]
     expected = processor(sprite(1, size=32, num_frames=8).frames, return_tensors="pt").pixel_values_videos[0]
-    assert torch.equal(item["views"]["video"]["pixel_values_videos"], expected)
+    assert torch.equal(item["views"]["clip"]["pixel_values_videos"], expected)
+
+
+def test_random_views_of_a_clip_differ_in_each_epoch_and_are_the_same_in_every_worker():
+    side = {"height": 24, "width": 24}
+    processor = VideoProcessor(num_frames=4, size=side, crop_size=side)
+    changed = View(is_random=True, changes=make_training_changes())
+    dataset = SpriteDataset(4, size=32, num_frames=8, clip_maker=ClipMaker(processor, {"one": changed, "two": changed}))
+    first = [item["views"] for item in dataset]
+    assert not torch.equal(*(first[0][name]["pixel_values_videos"] for name in ("one", "two")))
+    loader = DataLoader(dataset, batch_size=None, num_workers=2, persistent_workers=True)
+    for epoch, is_alike in ((0, True), (1, False), (0, True)):
+        dataset.set_epoch(epoch)
+        for views, item in zip(first, loader, strict=True):
+            same = torch.equal(views["one"]["pixel_values_videos"], item["views"]["one"]["pixel_values_videos"])
+            assert same == is_alike
+
+
+def test_frames_flow_and_sound_of_a_sprite_go_through_a_processor_in_step():
+    side = {"height": 32, "width": 32}
+    processor = JointProcessor(
+        {
+            "pixel_values_videos": VideoProcessor(num_frames=8, size=side, crop_size=side),
+            "flow_values": FlowProcessor(num_frames=7, size=side, crop_size=side),
+            "input_values": SoundProcessor(num_samples=4000, sampling_rate=8000),
+        }
+    )
+    dataset = SpriteDataset(2, size=32, num_frames=8, clip_maker=ClipMaker(processor, {"clip": View()}))
+    views = dataset[1]["views"]["clip"]
+    clip = sprite(1, size=32, num_frames=8)
+    assert views["pixel_values_videos"].shape == (8, 3, 32, 32)
+    assert views["flow_values"].shape == (7, 2, 32, 32)
+    assert torch.equal(views["flow_values"], clip.flow)
+    torch.testing.assert_close(views["input_values"], clip.make_sound(fps=16, sample_rate=8000))
 
 
 def test_an_item_has_the_targets_that_are_asked_for_numbered_alike_in_every_clip():

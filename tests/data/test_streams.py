@@ -63,7 +63,7 @@ def test_items_of_a_stream_are_those_of_a_data_set(shards, clip_maker):
 
 
 def test_a_shuffled_stream_has_another_order_each_epoch(shards):
-    stream = stream_videos(f"webdataset:{shards}/*.tar", labels=["x", "y"]).shuffled(seed=1, buffer_size=4)
+    stream = stream_videos(f"webdataset:{shards}/*.tar", labels=["x", "y"]).shuffle(seed=1, buffer_size=4)
     orders = []
     for epoch in (0, 1, 0):
         stream.set_epoch(epoch)
@@ -82,11 +82,39 @@ def test_labels_come_from_the_features_where_these_have_them(tmp_path):
     assert [(record.source, record.label) for record in stream] == [(str(clip), "yes")]
 
 
+def test_what_needs_no_labels_takes_a_stream_that_does_not_tell_them(shards, clip_maker):
+    stream = stream_videos(f"webdataset:{shards}/*.tar")
+    assert stream.labels == ()
+    assert {record.label for record in stream} == {"x", "y"}
+    items = list(StreamDataset(stream, clip_maker, targets=[]))
+    assert len(items) == 11
+    assert all(item["targets"] == {} for item in items)
+
+
+def test_a_stream_of_several_videos_a_row_has_them_as_sources(tmp_path, clip_maker):
+    clips = [
+        write_clip(tmp_path / name, moving_square(num_frames=6, height=32, width=32)) for name in ("a.mp4", "b.mp4")
+    ]
+    videos = [{"bytes": clip.read_bytes(), "path": clip.name} for clip in clips]
+    features = datasets.Features(
+        video=datasets.Video(decode=False),
+        wrist=datasets.Video(decode=False),
+        labels=datasets.Sequence(datasets.ClassLabel(names=["push", "lift"])),
+    )
+    rows = {"wrist": videos[1:], "video": videos[:1], "labels": [[1]]}
+    stream = stream_videos(datasets.Dataset.from_dict(rows, features=features).to_iterable_dataset())
+    (record,) = stream
+    assert {name: source.name for name, source in record.sources.items()} == {"video": "a.mp4", "wrist": "b.mp4"}
+    assert record.extra == {}
+    (item,) = StreamDataset(stream, clip_maker, targets=["labels"])
+    assert item["targets"]["labels"]["multi_hot"].tolist() == [0, 1]
+
+
 def test_what_cannot_be_streamed_says_so(shards, clip_maker):
     with pytest.raises(DataError, match=r"cannot be streamed; it must begin with videofolder:, webdataset:"):
         stream_videos(str(shards))
     with pytest.raises(DataError, match="pass labels="):
-        stream_videos(f"webdataset:{shards}/*.tar")
+        list(StreamDataset(stream_videos(f"webdataset:{shards}/*.tar"), clip_maker))
     with pytest.raises(DataError, match="no split 'test'; it has train"):
         stream_videos(f"webdataset:{shards}/*.tar", "test", labels=["x", "y"])
     with pytest.raises(DataError, match="the label 'y' is none of the known ones: x"):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -16,11 +16,12 @@ from muybridge.data.targets import NO_LABEL, Label, Target, encode_targets
 from muybridge.data.targets.base import sort_names
 
 if TYPE_CHECKING:
-    from muybridge.video import VideoReader
+    from muybridge.video import Reader, VideoReader
 
 Source = str | StoredVideo
 
 MAIN_SOURCE = "video"  # what the one source of a record is called
+DERIVED_SOURCES = ("sound", "flow")  # what a video has in it, or what can be computed of it
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -218,16 +219,21 @@ class VideoRecords(Sequence[VideoRecord]):
             raise DataError(f"the data set has no split {split!r}; {known}")
         return self.where(lambda record: record.split == split)
 
-    def open(self, record: VideoRecord, source: str | None = None) -> "VideoReader":
+    @overload
+    def open(self, record: VideoRecord) -> "VideoReader": ...
+    @overload
+    def open(self, record: VideoRecord, source: str) -> "Reader": ...
+    def open(self, record: VideoRecord, source: str | None = None) -> "Reader":
         """A reader of the clip, of its segment alone where it has one.
 
-        source: the name of one of its sources; by default the first.
+        source: the name of one of its sources; by default the first. "sound" is read of the first one where it has no
+            file of its own.
         """
         return open_clip(record, self.stores, source)
 
     def open_all(
         self, record: VideoRecord, sources: Iterable[str] | None = None
-    ) -> AbstractContextManager[dict[str, Any]]:
+    ) -> "AbstractContextManager[dict[str, Reader]]":
         """Readers of the clip by name, in step with each other; all close together.
 
         sources: the names of those wanted; by default all that the record has.
@@ -255,19 +261,21 @@ def collect_names(records: Iterable[VideoRecord]) -> dict[str, list[str]]:
 
 
 def find_source(record: VideoRecord, name: str | None) -> Source:
-    """The source of this name; sound is in the first one where it has no file of its own."""
-    if name is None or (name == "sound" and name not in record.sources):
+    """The source of this name; sound and flow are those of the first one where they have no file of their own."""
+    if name is None or (name in DERIVED_SOURCES and name not in record.sources):
         return record.source
     if name not in record.sources:
         raise DataError(f"{record.name} has no source {name!r}; it has {', '.join(record.sources)}")
     return record.sources[name]
 
 
-def open_clip(record: VideoRecord, stores: Mapping[str, Any], source: str | None = None) -> "VideoReader":
-    """A reader of the clip, of its segment alone where it has one."""
-    from muybridge.video import SegmentReader, VideoReader
+def open_clip(record: VideoRecord, stores: Mapping[str, Any], source: str | None = None) -> Any:
+    """A reader of the clip, of its segment alone where it has one: of sound where this is the source's name."""
+    from muybridge.video import SegmentReader, SoundReader, VideoReader
 
     readable = make_readable(find_source(record, source), stores)
+    if source == "sound":
+        return SoundReader(readable, start_seconds=record.start_seconds, end_seconds=record.end_seconds)
     if record.is_segment:
         return SegmentReader(readable, start_seconds=record.start_seconds or 0.0, end_seconds=record.end_seconds)
     return VideoReader(readable)
@@ -276,7 +284,7 @@ def open_clip(record: VideoRecord, stores: Mapping[str, Any], source: str | None
 @contextmanager
 def open_sources(
     record: VideoRecord, stores: Mapping[str, Any], sources: Iterable[str] | None = None
-) -> Iterator[dict[str, Any]]:
+) -> "Iterator[dict[str, Reader]]":
     """Readers of the clip by name, of all its sources or of those that are named; all close together."""
     names = record.sources if sources is None else sources
     with ExitStack() as stack:

@@ -29,7 +29,7 @@ from muybridge.data.errors import DataError
 from muybridge.data.formats.catalogue import VIDEO_SUFFIXES
 from muybridge.data.formats.shards import FIELDS, INDEX_NAME, PLAN_NAME, SOUND_SUFFIXES
 from muybridge.data.pool import map_in_processes
-from muybridge.data.records import VideoRecord, VideoRecords
+from muybridge.data.records import VideoRecord, VideoRecords, open_clip
 from muybridge.data.targets import Target, write_targets
 from muybridge.data.targets.arrays import ArrayTarget
 from muybridge.files import replace_bytes, replace_file
@@ -208,7 +208,7 @@ class ShardWriter:
         if self.encoding is None or name == "sound":
             with self.records.open_file(record, name) as file:
                 return find_suffix(record.sources[name]), file.read()
-        with self.records.open(record, name) as reader:
+        with open_clip(record, self.records.stores, name) as reader:
             return ".mp4", encode(reader, self.encoding)
 
     def cut_out(self, record: VideoRecord, encoding: Encoding) -> VideoRecord:

@@ -14,7 +14,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 from muybridge.data.errors import DataError
 from muybridge.data.formats.datasets_library import BUILDERS, Columns, open_with_builder
 from muybridge.data.items import Item, make_views
-from muybridge.data.records import VideoRecord
+from muybridge.data.loading import LABEL_KINDS
+from muybridge.data.records import VideoRecord, number_names
 from muybridge.data.skipping import SkipLog
 from muybridge.data.sources import VideoBytes
 from muybridge.data.targets import encode_targets
@@ -28,21 +29,28 @@ with extra("datasets"):
 
 
 class VideoStream:
-    """Records that come one after the other, and the names of their labels."""
+    """Records that come one after the other, and the names that their targets use, as far as they are known."""
 
-    def __init__(self, rows: Any, columns: Columns, labels: Sequence[str]) -> None:
-        self.labels = tuple(labels)
+    def __init__(self, rows: Any, columns: Columns, names: Mapping[str, Sequence[str]]) -> None:
+        self.names = {kind: tuple(order) for kind, order in names.items()}
         self._rows = rows
         self._columns = columns
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the labels, in the order of their numbers."""
+        return self.names.get("label", ())
+
     def __iter__(self) -> Iterator[VideoRecord]:
         for number, row in enumerate(self._rows):
-            video = row.pop(self._columns.video)
-            yield self._columns.make_record(row, find_source(video, f"clip {number} of the stream"))
+            columns = (self._columns.video, *self._columns.further_videos)
+            name = f"clip {number} of the stream"
+            source, *further = [find_source(row.pop(column), name) for column in columns]
+            yield self._columns.make_record(row, source, dict(zip(columns[1:], further, strict=True)))
 
-    def shuffled(self, *, seed: int, buffer_size: int = 256) -> "VideoStream":
+    def shuffle(self, *, seed: int, buffer_size: int = 256) -> "VideoStream":
         """The stream with its files in random order, and its records as far as `buffer_size` of them allow."""
-        return VideoStream(self._rows.shuffle(seed=seed, buffer_size=buffer_size), self._columns, self.labels)
+        return VideoStream(self._rows.shuffle(seed=seed, buffer_size=buffer_size), self._columns, self.names)
 
     def set_epoch(self, epoch: int) -> None:
         """Makes the next pass another shuffle."""
@@ -54,7 +62,8 @@ def stream_videos(source: Any, split: str = "train", *, labels: Sequence[str] | 
 
     source: `hub:OWNER/NAME`, one of `datasets`' builders and a place such as `webdataset:https://…/train-*.tar`, or an
         `IterableDataset`.
-    labels: the names in a classifier's order, where the data set does not tell them.
+    labels: the names in a classifier's order, where the data set does not tell them: a stream is not read to its end
+        to collect them. They are those of single labels and of sets. What needs no labels does without.
     """
     rows = open_stream(source)
     if isinstance(rows, Mapping):
@@ -64,9 +73,7 @@ def stream_videos(source: Any, split: str = "train", *, labels: Sequence[str] | 
     if rows.features is None:
         raise DataError("the stream does not tell its columns; give it features, as load_dataset(features=…) does")
     columns = Columns(rows.features, split)
-    names = labels if labels is not None else columns.names.get("label")
-    if names is None:
-        raise DataError("a stream does not tell its labels before its end; pass labels=[…] in a classifier's order")
+    names = columns.names if labels is None else {**columns.names, **dict.fromkeys(LABEL_KINDS, tuple(labels))}
     return VideoStream(columns.prepare_rows(rows), columns, names)
 
 
@@ -118,7 +125,7 @@ class StreamDataset(IterableDataset[Item]):
         self.policy = policy or ErrorPolicy("skip")
         self.seed = seed
         self.skip_log = SkipLog(log)
-        self._ids = {"label": {label: number for number, label in enumerate(stream.labels)}}
+        self._ids = {kind: number_names(names) for kind, names in stream.names.items()}
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -139,5 +146,8 @@ class StreamDataset(IterableDataset[Item]):
         if views is None:
             self.skip_log.add(*self.policy.skipped[-1])
             return None
+        for kind in LABEL_KINDS:
+            if kind in self.targets and kind in record.targets and kind not in self._ids:
+                raise DataError("a stream does not tell its labels before its end; pass labels=[…] to stream_videos")
         targets = encode_targets(record.targets, self.targets, self._ids, record.name)
         return {"views": views, "targets": targets, "index": index}
