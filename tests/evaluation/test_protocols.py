@@ -3,7 +3,7 @@ import torch
 
 from muybridge import Protocol
 from muybridge.evaluation import PROTOCOLS, get_protocol
-from muybridge.evaluation.protocols import processor_arguments
+from muybridge.evaluation.protocols import make_processor_arguments
 from muybridge.models import ARCHITECTURES
 from muybridge.processing import VideoProcessor
 
@@ -16,7 +16,9 @@ def views(protocol, num_frames=50, processor=None):
     processor = processor or VideoProcessor(
         sampling="dense", size={"shortest_edge": 12}, crop_size={"height": 8, "width": 8}, do_normalize=False
     )
-    pixels = processor(frames, return_tensors="pt", **processor_arguments(protocol, CONFIG)).pixel_values_videos
+    pixels = processor(
+        frames, return_tensors="pt", **{"num_frames": CONFIG.num_frames, **make_processor_arguments(protocol)}
+    ).pixel_values_videos
     pixels = pixels if pixels.ndim == 6 else pixels[:, None]
     return (pixels[0].mean(dim=(2, 3, 4)) * 255).round().int(), pixels[0].shape
 

@@ -179,7 +179,6 @@ def test_without_a_softmax_the_logits_of_views_are_averaged(classify, folder):
         assert [labels[name] for name in ("walk", "run", "jump")] == pytest.approx(scored.tolist(), abs=1e-5)
 
 
-@pytest.mark.usefixtures("classify")
 def test_labels_that_do_not_exclude_each_other_have_the_sigmoid_of_the_models_own_average(folder):
     judge = VideoClassificationPipeline(folder / "model")
     judge.model.config.problem_type = "multi_label_classification"

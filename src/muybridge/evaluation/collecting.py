@@ -13,9 +13,9 @@ from transformers import PreTrainedModel
 from transformers.video_processing_utils import VideoProcessorMixin
 
 from muybridge.data.records import VideoRecord
-from muybridge.evaluation.protocols import processor_arguments
+from muybridge.evaluation.protocols import make_processor_arguments
 from muybridge.evaluation.truth import Truth
-from muybridge.inference import Engine, Loading, Outcome, VideoLoader, evaluation_mode, get_stores
+from muybridge.inference import Engine, Loading, Outcome, VideoLoader, count_frames, evaluation_mode, get_stores
 from muybridge.text import shorten
 from muybridge.types import Protocol
 
@@ -44,8 +44,9 @@ def run_views(
 
     Every process takes its share, and every process gets all of it. `truth` gathers what is known of the videos.
     """
-    load = VideoLoader(processor, processor_arguments(protocol, model.config), get_stores(data))
-    engine = Engine(network, load, protocol.num_views, loading, model.device, model.dtype, title)
+    arguments = {**count_frames(model.config, processor), **make_processor_arguments(protocol)}
+    load = VideoLoader(processor, arguments, get_stores(data))
+    engine = Engine(network, load, load.num_views, loading, model.device, model.dtype, title)
     with evaluation_mode(model):
         return collect(engine.run_shared(truth.gather(data)), truth)
 

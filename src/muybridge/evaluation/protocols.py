@@ -31,16 +31,10 @@ def get_protocol(name: str | Protocol | None, config: "PreTrainedConfig | None" 
     return PROTOCOLS[name]
 
 
-def processor_arguments(protocol: Protocol, config: "PreTrainedConfig") -> dict[str, Any]:
-    """What a processor is called with, so that it makes the protocol's views for a model of this config."""
-    arguments: dict[str, Any] = {
-        "num_clips": protocol.num_clips,
-        "num_crops": protocol.num_crops,
-        "num_frames": protocol.num_frames or getattr(config, "num_frames", 1),
-    }
-    for name in ("sampling", "frame_stride", "fps"):
-        if getattr(protocol, name) is not None:
-            arguments[name] = getattr(protocol, name)
+def make_processor_arguments(protocol: Protocol) -> dict[str, Any]:
+    """What a processor is called with, so that it makes the protocol's views."""
+    names = ("num_clips", "num_crops", "num_frames", "sampling", "frame_stride", "fps")
+    arguments: dict[str, Any] = {name: getattr(protocol, name) for name in names if getattr(protocol, name) is not None}
     if protocol.short_side is not None:
         arguments["size"] = {"shortest_edge": protocol.short_side}
     if protocol.crop_size is not None:

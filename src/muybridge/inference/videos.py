@@ -3,60 +3,63 @@
 Shapes: V views of a video.
 """
 
-import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from os import PathLike
 from typing import Any
 
-from torch import Tensor
 from transformers import PreTrainedConfig
-from transformers.video_processing_utils import VideoProcessorMixin
 
 from muybridge.data.items import open_readers
-from muybridge.data.records import VideoRecord, open_clip
+from muybridge.data.records import VideoRecord
 from muybridge.inference.batches import Inputs
-from muybridge.processing import ClipMaker, ClipProcessor, JointProcessor, View
+from muybridge.processing import ClipMaker, View
+from muybridge.video import Reader
+
+VIEW = "clip"
 
 
-@dataclass(frozen=True)
 class VideoLoader:
-    """Makes the inputs of a network of a video: a record, or anything else that the processor takes.
+    """Makes the inputs of a network of a video: a record, or anything else that the processor takes."""
 
-    `arguments` are what the processor is called with beside the video. `stores` are those of the records.
-    """
-
-    processor: VideoProcessorMixin
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    stores: Mapping[str, Any] = field(default_factory=dict)
+    def __init__(
+        self,
+        processor: Any,
+        arguments: Mapping[str, Any] | None = None,
+        stores: Mapping[str, Any] | None = None,
+    ) -> None:
+        """processor: one of ours, which says what of a video is read.
+        arguments: what the processor would be called with beside the video.
+        stores: those of the records.
+        """
+        if not hasattr(processor, "parts"):
+            raise TypeError(
+                f"the processor is of the type {type(processor).__name__}, which opens no videos; pass a "
+                "VideoProcessor, or another one of muybridge.processing, as load_processor gives for a checkpoint"
+            )
+        self.processor = processor
+        self.stores = stores or {}
+        self.maker = ClipMaker(processor, {VIEW: View(fields={"do_sample_frames": True, **(arguments or {})})})
 
     @property
     def num_views(self) -> int:
-        own = {name: getattr(self.processor, name, 1) for name in ("num_clips", "num_crops")}
-        return math.prod(self.arguments.get(name, number) for name, number in own.items())
+        """How many views a video has."""
+        settings = [part.settings for part in self.maker.parts.values()]
+        return max(each.num_clips * getattr(each, "num_crops", 1) for each in settings)
 
     def __call__(self, video: Any) -> Inputs:
         """The inputs (V, …) of one video, by name."""
-        with open_video(video, self.stores, self.processor) as source:
-            # In a list of its own, or a batch would be taken for the views of one video.
-            batch = self.processor([source], return_tensors="pt", do_sample_frames=True, **self.arguments)
-        inputs = {name: values for name, values in batch.items() if isinstance(values, Tensor)}
-        # A processor leaves out the axis of a single view.
-        return inputs if self.num_views == 1 else {name: values[0] for name, values in inputs.items()}
+        with self.open(video) as readers:
+            return self.maker.make_all(readers)[VIEW].inputs
 
-
-@contextmanager
-def open_video(video: Any, stores: Mapping[str, Any], processor: VideoProcessorMixin) -> Iterator[Any]:
-    """What a processor takes: readers of a record; anything else as it is."""
-    if not isinstance(video, VideoRecord):
-        yield video
-    elif isinstance(processor, ClipProcessor | JointProcessor):
-        with open_readers(video, stores, ClipMaker(processor, {"clip": View()})) as readers:
-            yield readers if isinstance(processor, JointProcessor) else readers[processor.source]
-    else:
-        with open_clip(video, stores) as reader:
-            yield reader
+    def open(self, video: Any) -> AbstractContextManager[dict[str, Reader]]:
+        """What is read of a video, by name."""
+        if isinstance(video, VideoRecord):
+            return open_readers(video, self.stores, self.maker)
+        settings = self.maker.parts[self.processor.lead].settings
+        # In a list of its own, or a batch would be taken for several videos.
+        (source,) = self.processor.sort_sources([video], settings)
+        return self.maker.open(source)
 
 
 def name_video(video: Any) -> Any:
@@ -66,10 +69,14 @@ def name_video(video: Any) -> Any:
     return str(video) if isinstance(video, str | PathLike) else None
 
 
-def count_frames(config: PreTrainedConfig) -> dict[str, int]:
-    """The processor's argument for as many frames as the network takes, where its config has a number of them."""
+def count_frames(config: PreTrainedConfig, processor: Any) -> dict[str, int]:
+    """The processor's argument for as many frames as the network takes.
+
+    Nothing where the config has no number of frames, nor where several inputs have their own.
+    """
     num_frames = getattr(config, "num_frames", None)
-    return {} if num_frames is None else {"num_frames": num_frames}
+    has_several = len(getattr(processor, "parts", ())) > 1
+    return {} if num_frames is None or has_several else {"num_frames": num_frames}
 
 
 def get_stores(videos: Any) -> Mapping[str, Any]:

@@ -18,12 +18,12 @@ from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 from muybridge.inference import Engine, Inputs, Loading, VideoLoader, count_frames, get_stores
 from muybridge.models.heads import average_views, get_aggregation
 from muybridge.models.optimization import optimize
-from muybridge.video import ErrorPolicy, VideoReader
+from muybridge.video import ErrorPolicy, Reader
 
 Labels = list[dict[str, Any]]
 
 # What is a video though one can iterate over it.
-ONE_VIDEO = (str, bytes, bytearray, memoryview, Mapping, Tensor, np.ndarray, VideoReader)
+ONE_VIDEO = (str, bytes, bytearray, memoryview, Mapping, Tensor, np.ndarray, Reader)
 
 # What from_pretrained takes, where the pipeline is given the name of a model.
 LOADING_ARGUMENTS = ("dtype", "device_map", "revision", "token", "cache_dir", "local_files_only")
@@ -125,7 +125,7 @@ class VideoClassificationPipeline(transformers.VideoClassificationPipeline):
         return self.make_loader(arguments)(video)
 
     def make_loader(self, arguments: dict[str, Any], stores: Mapping[str, Any] | None = None) -> VideoLoader:
-        own = count_frames(self.model.config)
+        own = count_frames(self.model.config, self.video_processor)
         return VideoLoader(self.video_processor, {**own, **arguments}, stores or {})
 
 
