@@ -12,8 +12,9 @@ from muybridge import AutoVideoProcessor, Protocol
 from muybridge.data import NO_LABEL, VideoRecord, VideoRecords
 from muybridge.data.targets import Labels
 from muybridge.evaluation import PROBES, Features, extract_features, probe
-from muybridge.evaluation.probes import make_feature_network, pool
+from muybridge.evaluation.probes import make_feature_network
 from muybridge.models.inspection import make_random_inputs
+from muybridge.models.pooling import pool_positions
 from muybridge.models.registry import list_architectures
 
 NAMES = ["left", "right", "up", "down"]
@@ -195,24 +196,15 @@ def test_an_unreadable_video_is_not_learned_from_and_counts_as_wrong(checkpoints
 def test_every_stage_of_every_architecture_gives_features(architecture):
     torch.manual_seed(0)
     model = architecture.task_model(architecture.tiny_config()).eval()
-    (clips,) = make_random_inputs(model, 2).values()
+    inputs = make_random_inputs(model, 2)
     with torch.no_grad():
-        hidden = model.base_model(clips, output_hidden_states=True).hidden_states
+        hidden = model.base_model(**inputs, output_hidden_states=True).hidden_states
         for stage in range(len(model.get_stages())):
-            features = make_feature_network(model, stage)(clips=clips)["features"]
+            features = make_feature_network(model, stage)(**inputs)["features"]
             assert features.shape[0] == 2
             assert features.ndim == 2
             if len(hidden) == len(model.get_stages()):
-                assert_close(features, pool(hidden[stage], 2))
-
-
-def test_hidden_states_of_any_form_are_pool():
-    maps = torch.randn(2, 5, 3, 4, 4)
-    assert_close(pool(maps, 2), maps.mean(dim=(2, 3, 4)))
-    tokens = torch.randn(2, 7, 5)
-    assert_close(pool(tokens, 2), tokens.mean(dim=1))
-    frames = torch.randn(2 * 6, 5, 4, 4)
-    assert_close(pool(frames, 2), frames.reshape(2, 6, 5, 16).mean(dim=(1, 3)))
+                assert_close(features, pool_positions(hidden[stage], 2))
 
 
 def test_a_layer_gives_features_by_its_name(checkpoints, videos):

@@ -102,7 +102,7 @@ def find_label_names(data: Any) -> tuple[list[str], bool]:
     return list(names.get("labels" if is_multi_label else "label", ())), is_multi_label
 
 
-def make_feature_network(model: PreTrainedModel, stage: int | str | None) -> Callable[..., dict[str, Tensor]]:
+def make_feature_network(model: Any, stage: int | str | None) -> Callable[..., dict[str, Tensor]]:
     """A function from the inputs of videos to what a stage or layer makes of them, pooled: `features` (B, D)."""
     if stage is None:
         return lambda **inputs: {"features": model.get_features(**inputs)}
@@ -110,24 +110,7 @@ def make_feature_network(model: PreTrainedModel, stage: int | str | None) -> Cal
     if isinstance(stage, int) and not -len(names) <= stage < len(names):
         raise ValueError(f"stage is {stage}; the model has {len(names)} stages, numbered from 0")
     layer = names[stage] if isinstance(stage, int) else stage
-
-    def compute_features(**inputs: Tensor) -> dict[str, Tensor]:
-        num_videos = len(next(iter(inputs.values())))
-        return {"features": pool(model.get_features(layer, **inputs), num_videos)}
-
-    return compute_features
-
-
-def pool(hidden: Tensor, num_videos: int) -> Tensor:
-    """The mean (B, D) over the positions of maps (B, D, T, H, W) or tokens (B, N, D).
-
-    A stage that works frame by frame has the frames on the batch axis, and they are averaged too.
-    """
-    if hidden.ndim == 3:
-        hidden = hidden.mean(dim=1)
-    elif hidden.ndim > 3:
-        hidden = hidden.flatten(2).mean(dim=2)
-    return hidden.unflatten(0, (num_videos, -1)).mean(dim=1)
+    return lambda **inputs: {"features": model.pool_layer(layer, **inputs)}
 
 
 def linear_svm(cost: float = 1.0) -> "ClassifierMixin":

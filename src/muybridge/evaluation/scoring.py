@@ -15,9 +15,10 @@ from muybridge.evaluation.protocols import get_protocol
 from muybridge.evaluation.provenance import describe_model, versions
 from muybridge.evaluation.results import Result
 from muybridge.evaluation.scores import Scores
-from muybridge.evaluation.truth import Truth, refuse_unknown_labels
+from muybridge.evaluation.truth import Truth, get_data_labels, refuse_unknown_labels
 from muybridge.inference import Loading
 from muybridge.models.adapters import adapt
+from muybridge.models.heads import get_tasks
 from muybridge.models.loading import load_model, load_processor
 from muybridge.types import Protocol
 
@@ -28,6 +29,7 @@ def evaluate(
     protocol: Protocol | str | None = None,
     *,
     processor: VideoProcessorMixin | None = None,
+    task: str | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
     unreadable_are_wrong: bool = True,
     provenance: Mapping[str, Any] | None = None,
@@ -39,6 +41,7 @@ def evaluate(
     data: records, a stream, or any iterator of records.
     protocol: a protocol, or the name of one in PROTOCOLS; by default the one that the model's config states.
     processor: by default the one saved with the model.
+    task: which task of a model of several is judged; by default the one whose labels are those of the data.
     groups: labels by the name of their group, for a mean average precision of each.
     unreadable_are_wrong: False leaves videos that cannot be read out of the numbers; they are listed all the same.
     provenance: what else the result is to say of itself, such as where the data came from.
@@ -47,7 +50,9 @@ def evaluate(
     Under `accelerate launch` the processes share the videos, and each gets the whole result.
     """
     start = time.perf_counter()
-    scores = score(model, data, protocol, processor=processor, provenance=provenance, loading=Loading(**loading))
+    scores = score(
+        model, data, protocol, processor=processor, task=task, provenance=provenance, loading=Loading(**loading)
+    )
     return Result(scores, groups or {}, unreadable_are_wrong, seconds=time.perf_counter() - start)
 
 
@@ -57,19 +62,22 @@ def score(
     protocol: Protocol | str | None = None,
     *,
     processor: VideoProcessorMixin | None = None,
+    task: str | None = None,
     provenance: Mapping[str, Any] | None = None,
     loading: Loading | None = None,
 ) -> Scores:
     """What a model says of every view of every video; the arguments are those of `evaluate`."""
     model, processor = load(model, processor)
-    names, is_multi_label = get_label_names(model.config), has_label_sets(model.config)
+    is_multi_label = has_label_sets(model.config)
     protocol = get_protocol(protocol, model.config)
     if is_multi_label:  # the probabilities of a label in several views do not exclude those of another
         protocol = replace(protocol, aggregation="logits")
+    task = choose_task(model.config, task, data, is_multi_label=is_multi_label)
+    names, columns = list_labels(model.config, task)
     refuse_unknown_labels(data, names, is_multi_label=is_multi_label)
     truth = Truth(names, is_multi_label=is_multi_label)
     outputs = run_views(
-        lambda **inputs: {"logits": model(**inputs).logits},
+        lambda **inputs: {"logits": model(**inputs).logits[:, columns]},
         model,
         processor,
         data,
@@ -80,6 +88,7 @@ def score(
     )
     about = {
         **describe_model(model),
+        **({"task": task} if task else {}),
         **versions(),
         "num_absent": len(getattr(data, "absent", ())),
         **(provenance or {}),
@@ -100,9 +109,34 @@ def load(
     return model, processor
 
 
-def get_label_names(config: PreTrainedConfig) -> list[str]:
-    """The names of a model's labels, in the order of its outputs."""
-    return [config.id2label[index] for index in range(config.num_labels)]
+def choose_task(config: PreTrainedConfig, task: str | None, data: Any, *, is_multi_label: bool) -> str | None:
+    """The task that is asked for, or the only one that knows the labels of the data; None where there are no tasks."""
+    tasks = get_tasks(config)
+    if task is not None and task not in tasks:
+        known = ", ".join(map(repr, tasks)) or "no tasks, for its head is of a single one"
+        raise ValueError(f"the task is {task!r}; the model has {known}")
+    if task is not None or not tasks:
+        return task
+    wanted = set(get_data_labels(data, is_multi_label=is_multi_label))
+    fitting = [name for name, labels in tasks.items() if wanted and wanted <= set(labels)]
+    if len(fitting) != 1:
+        raise ValueError(
+            f"the model has the tasks {', '.join(map(repr, tasks))}, and the labels of the data are those of "
+            f"{' and '.join(map(repr, fitting)) or 'none'}; say with task= which one is to be judged"
+        )
+    return fitting[0]
+
+
+def list_labels(config: PreTrainedConfig, task: str | None) -> tuple[list[str], slice]:
+    """The names of a model's labels, or of one of its tasks, and where they are among its outputs."""
+    if task is None:
+        return [config.id2label[index] for index in range(config.num_labels)], slice(None)
+    start = 0
+    for name, labels in get_tasks(config).items():
+        if name == task:
+            break
+        start += len(labels)
+    return list(labels), slice(start, start + len(labels))
 
 
 def has_label_sets(config: PreTrainedConfig) -> bool:

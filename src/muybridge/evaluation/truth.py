@@ -102,10 +102,15 @@ def get_names(data: Any) -> Mapping[str, Sequence[str]]:
     return getattr(data, "names", {"label": data.labels} if hasattr(data, "labels") else {})
 
 
+def get_data_labels(data: Any, *, is_multi_label: bool) -> Sequence[str]:
+    """The names of the labels in data, as far as they are known before the last record."""
+    names = get_names(data)
+    return names.get(choose_kind(names, is_multi_label), ())
+
+
 def refuse_unknown_labels(data: Any, label_names: Sequence[str], *, is_multi_label: bool) -> None:
     """Raises where data have labels that a model lacks, and lists both."""
-    names = get_names(data)
-    labels = names.get(choose_kind(names, is_multi_label), ())
+    labels = get_data_labels(data, is_multi_label=is_multi_label)
     unknown = [label for label in labels if label not in set(label_names)]
     if unknown:
         raise ValueError(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel, initialization as init
 from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
 
-from muybridge.models.heads import Head, MultiTaskHead, complete_head, make_head, name_labels
+from muybridge.models.heads import Head, MultiTaskHead, complete_head, get_tasks, make_head, name_labels
 from muybridge.models.inputs import Shape, count_channels, describe_axes
 from muybridge.models.vocabulary import Vocabulary
 
@@ -238,7 +238,7 @@ class NetworkForClassification(NetworkPreTrainedModel):
 
     def take_task(self, name: str) -> Self:
         """A copy whose head is that of one task of a "multi_task" head, with its labels."""
-        tasks = (self.config.head or {}).get("tasks", {})
+        tasks = get_tasks(self.config)
         if name not in tasks:
             known = ", ".join(map(repr, tasks)) or "none, as its head is of a single one"
             raise ValueError(f"{type(self).__name__} has no task {name!r}; it has {known}")

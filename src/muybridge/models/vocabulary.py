@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from muybridge.models.inputs import FRAME_MASK, Shape
+from muybridge.models.pooling import pool_positions
 
 
 class Vocabulary:
@@ -64,6 +65,11 @@ class Vocabulary:
             return features
         num_rows = features.shape[0] // len(flat[self.main_input_name])
         return features.unflatten(0, (-1, num_views, num_rows)).mean(dim=1).flatten(0, 1)
+
+    def pool_layer(self, layer: str, **inputs: Tensor) -> Tensor:
+        """The features (B, D) that a layer makes of inputs without views: the mean over positions and real frames."""
+        hidden = self.get_features(layer, **inputs)
+        return pool_positions(hidden, len(inputs[self.main_input_name]), inputs.get(FRAME_MASK))
 
     def run_to_layer(self, layer: str, inputs: Mapping[str, Tensor]) -> Tensor:
         """The output of a layer, copied before a later one could write into it."""

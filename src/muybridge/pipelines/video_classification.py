@@ -11,12 +11,12 @@ import numpy as np
 import transformers
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import AutoModelForVideoClassification, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import ImageClassifierOutput
-from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
 from muybridge.inference import Engine, Inputs, Loading, VideoLoader, count_frames, get_stores
-from muybridge.models.heads import average_views, get_aggregation
+from muybridge.models.heads import average_views, get_aggregation, get_tasks
+from muybridge.models.loading import load_model, load_processor
 from muybridge.models.optimization import optimize
 from muybridge.video import ErrorPolicy, Reader
 
@@ -54,8 +54,9 @@ class VideoClassificationPipeline(transformers.VideoClassificationPipeline):
         if isinstance(model, str | Path):
             loading = {name: arguments.pop(name) for name in LOADING_ARGUMENTS if name in arguments}
             where = {name: value for name, value in loading.items() if name not in ("dtype", "device_map")}
-            video_processor = video_processor or AutoVideoProcessor.from_pretrained(model, **where)
-            model = AutoModelForVideoClassification.from_pretrained(model, **loading)
+            video_processor = video_processor or load_processor(model, **where)
+            model = load_model(model, **loading)
+        refuse_several_tasks(model)
         self.policy = ErrorPolicy.parse(policy) if isinstance(policy, str) else policy
         super().__init__(
             model=optimize(model) if fast else model,
@@ -127,6 +128,16 @@ class VideoClassificationPipeline(transformers.VideoClassificationPipeline):
     def make_loader(self, arguments: dict[str, Any], stores: Mapping[str, Any] | None = None) -> VideoLoader:
         own = count_frames(self.model.config, self.video_processor)
         return VideoLoader(self.video_processor, {**own, **arguments}, stores or {})
+
+
+def refuse_several_tasks(model: PreTrainedModel) -> None:
+    """Raises where the labels of a model are those of several tasks, which have no scores together."""
+    tasks = get_tasks(model.config)
+    if tasks:
+        raise ValueError(
+            f"the model has the tasks {', '.join(tasks)}, each with its own labels; pass that of one of them, such as "
+            f"model.take_task({next(iter(tasks))!r})"
+        )
 
 
 def is_one_video(inputs: Any) -> bool:

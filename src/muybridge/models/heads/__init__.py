@@ -15,7 +15,7 @@ from muybridge.models.heads.frames import FramesHead
 from muybridge.models.heads.head import Head, HeadNumbers
 from muybridge.models.heads.linear import LinearHead
 from muybridge.models.heads.mean import MeanHead
-from muybridge.models.heads.multi_task import MultiTaskHead, MultiTaskNumbers, name_labels
+from muybridge.models.heads.multi_task import MultiTaskHead, MultiTaskNumbers, get_tasks, name_labels
 
 __all__ = [
     "HEADS",
@@ -26,6 +26,7 @@ __all__ = [
     "average_where",
     "complete_head",
     "get_aggregation",
+    "get_tasks",
     "make_head",
     "name_labels",
 ]

@@ -33,6 +33,12 @@ def name_labels(tasks: Mapping[str, Sequence[str]]) -> list[str]:
     return [f"{task}: {label}" for task, labels in tasks.items() for label in labels]
 
 
+def get_tasks(config: PreTrainedConfig) -> dict[str, list[str]]:
+    """The labels of each task by its name; none where the head is of a single one, or the network transformers' own."""
+    head = getattr(config, "head", None)
+    return dict(head.get("tasks", {})) if isinstance(head, Mapping) else {}
+
+
 class MultiTaskHead(Head):
     """The logits of several tasks, one block after the other: (N, L₁ + L₂ + …).
 
