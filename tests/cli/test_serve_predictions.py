@@ -16,6 +16,7 @@ from hub_models import put_into_hub, save_tiny_model
 from hub_server import serve_hub
 from muybridge import VideoClassificationPipeline
 from muybridge.cli.prediction_service import choose_evenly
+from muybridge.models.registry import FOREIGN_ARCHITECTURES
 from muybridge.pipelines.video_classification import Labels
 
 COMMAND = [sys.executable, "-m", "muybridge", "serve-predictions", "--num-models", "1"]
@@ -55,6 +56,7 @@ def folder(tmp_path_factory):
     save_tiny_model(folder / "two", seed=2)
     save_tiny_model(folder / "unprocessed", has_processor=False)
     save_tiny_model(folder / "trunk", is_classifier=False)
+    save_network_of_transformers(folder / "theirs")
     save_model_with_code(folder / "coded", folder / "code-ran")
     (folder / "text").mkdir()
     (folder / "text" / "config.json").write_text(json.dumps({"model_type": "bert", "architectures": ["BertModel"]}))
@@ -62,6 +64,15 @@ def folder(tmp_path_factory):
     write_clip(folder / "clip.mp4", moving_square(num_frames=20, height=144, width=192))
     (folder / "broken.mp4").write_bytes(b"this is no video")
     return folder
+
+
+def save_network_of_transformers(folder):
+    """As transformers saves it, with the file of its own processor."""
+    architecture = FOREIGN_ARCHITECTURES["videomae"]
+    torch.manual_seed(0)
+    architecture.task_model(architecture.tiny_config(id2label={0: "walk", 1: "run", 2: "jump"})).save_pretrained(folder)
+    numbers = {"do_resize": True, "size": {"shortest_edge": 36}, "crop_size": {"height": 32, "width": 32}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(numbers))
 
 
 def save_model_with_code(folder, trace):
@@ -75,7 +86,7 @@ def save_model_with_code(folder, trace):
 @pytest.fixture(scope="module")
 def predictions(folder):
     with serve_hub(folder / "server") as server:
-        names = ("one", "two", "unprocessed", "trunk", "coded", "text")
+        names = ("one", "two", "theirs", "unprocessed", "trunk", "coded", "text")
         commits = {f"lab/{name}": put_into_hub(server.hub, f"lab/{name}", folder / name) for name in names}
         predictions = Predictions(server.make_environment(token=None), commits)
         yield predictions
@@ -98,6 +109,14 @@ def test_labels_are_those_of_the_pipeline_and_answers_come_in_order(predictions,
         assert [label["label"] for label in answer["labels"]] == [label["label"] for label in labels]
         assert [label["score"] for label in answer["labels"]] == pytest.approx([label["score"] for label in labels])
         assert answer["seconds"]["load"] > 0.01  # one is kept, and each came after another
+
+
+def test_a_network_of_transformers_answers_with_the_frames_that_it_saw(predictions, folder):
+    answer = predictions.ask("lab/theirs", folder / "clip.mp4")
+    labels = expected_labels(folder, "theirs", folder / "clip.mp4")
+    assert [label["label"] for label in answer["labels"]] == [label["label"] for label in labels]
+    assert [label["score"] for label in answer["labels"]] == pytest.approx([label["score"] for label in labels])
+    assert len(answer["frames"]) == 4
 
 
 def test_a_model_that_is_kept_is_not_loaded_again(predictions, folder):
@@ -130,8 +149,8 @@ def test_a_real_clip_has_labels_and_small_frames(predictions, folder, shared_dat
         ("lab/one", "none.mp4", "none.mp4"),
         ("lab/none", "clip.mp4", "the model 'lab/none' cannot be loaded"),
         ("lab/unprocessed", "clip.mp4", "preprocessor_config.json"),
-        ("lab/text", "clip.mp4", "AutoModelForVideoClassification"),
-        ("lab/trunk", "clip.mp4", "is no whole video classifier: it lacks classifier"),
+        ("lab/text", "clip.mp4", "the architecture 'bert' is not known"),
+        ("lab/trunk", "clip.mp4", "is no whole video classifier: it lacks head.classifier"),
         ("lab/coded", "clip.mp4", "trust_remote_code"),
         ("/tmp", "clip.mp4", "only models of the hub"),
     ],

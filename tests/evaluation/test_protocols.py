@@ -5,7 +5,7 @@ from muybridge import Protocol
 from muybridge.evaluation import PROTOCOLS, get_protocol
 from muybridge.evaluation.protocols import make_processor_arguments
 from muybridge.models import ARCHITECTURES
-from muybridge.processing import VideoProcessor
+from muybridge.processing import SoundProcessor, VideoProcessor
 
 CONFIG = ARCHITECTURES["c3d"].tiny_config()
 
@@ -16,9 +16,8 @@ def views(protocol, num_frames=50, processor=None):
     processor = processor or VideoProcessor(
         sampling="dense", size={"shortest_edge": 12}, crop_size={"height": 8, "width": 8}, do_normalize=False
     )
-    pixels = processor(
-        frames, return_tensors="pt", **{"num_frames": CONFIG.num_frames, **make_processor_arguments(protocol)}
-    ).pixel_values_videos
+    arguments = {"num_frames": CONFIG.num_frames, **make_processor_arguments(protocol, processor)}
+    pixels = processor(frames, return_tensors="pt", **arguments).pixel_values_videos
     pixels = pixels if pixels.ndim == 6 else pixels[:, None]
     return (pixels[0].mean(dim=(2, 3, 4)) * 255).round().int(), pixels[0].shape
 
@@ -48,6 +47,14 @@ def test_a_protocol_overrides_what_it_names_and_leaves_the_rest_to_the_processor
     assert frames.tolist() == [[0, 10, 20, 30, 40], [5, 15, 25, 35, 45]]
     spaced, _ = views(Protocol(frame_stride=2, sampling="dense"))
     assert spaced.tolist() == [[21, 23, 25, 27]]
+
+
+def test_sound_takes_the_protocols_that_it_can():
+    processor = SoundProcessor(sampling_rate=8000, num_samples=400)
+    arguments = make_processor_arguments(Protocol(num_clips=3), processor)
+    assert processor(torch.randn(4000), return_tensors="pt", **arguments).input_values.shape == (1, 3, 400)
+    with pytest.raises(TypeError, match="has no argument num_crops"):
+        processor(torch.randn(4000), **make_processor_arguments(Protocol(num_crops=3), processor))
 
 
 def test_a_protocol_survives_json_and_keeps_the_short_form_of_configs():

@@ -36,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model(parser, several=True)
     add_fold(parser, several=True)
     parser.add_argument("--protocol", choices=PROTOCOLS, help="how a video is judged, if not as the checkpoint says")
+    parser.add_argument("--task", help="which task of a model of several is judged, if the labels do not tell")
     parser.add_argument(
         "--groups",
         metavar="FILE",
@@ -98,6 +99,7 @@ def measure(arguments: argparse.Namespace, name: str, fold: int) -> "Result":
         data,
         arguments.protocol,
         processor=processor,
+        task=arguments.task,
         groups=read_groups(arguments.groups) if arguments.groups else None,
         unreadable_are_wrong=not arguments.leave_out_unreadable,
         provenance={"data": arguments.data, "split": arguments.split if data.splits else None, "fold": fold},

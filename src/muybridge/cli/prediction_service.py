@@ -20,11 +20,11 @@ import numpy as np
 from huggingface_hub.utils import disable_progress_bars
 from PIL import Image
 from torch import Tensor
-from transformers import AutoModelForVideoClassification
-from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+from transformers import AutoConfig, AutoModelForVideoClassification
 
 from muybridge.cli.errors import CommandError
 from muybridge.cli.models_by_name import open_model
+from muybridge.models import load_processor
 from muybridge.pipelines import VideoClassificationPipeline
 from muybridge.processing import VideoProcessor
 from muybridge.video import VideoReader
@@ -112,11 +112,12 @@ def load_pipeline(model: str, revision: str, *, fast: bool) -> VideoClassificati
     if Path(model).exists():
         raise CommandError(f"the model {model!r} is a path of this machine; only models of the hub are loaded here")
     place = {"revision": revision, "trust_remote_code": False}
-    processor = open_model(model, AutoVideoProcessor.from_pretrained, **place)
+    open_model(model, AutoConfig.from_pretrained, **place)  # refuses code, before anything asks whether it may run
+    processor = open_model(model, load_processor, revision=revision)
     if not isinstance(processor, VideoProcessor):
         raise CommandError(
-            f"the processor of the model {model!r} is a {type(processor).__name__}, which reads no clips here; "
-            f"publish it with a muybridge.VideoProcessor"
+            f"the processor of the model {model!r} is of the type {type(processor).__name__}; only frames are read "
+            "here: publish it with a muybridge.VideoProcessor"
         )
     network, report = open_model(
         model, AutoModelForVideoClassification.from_pretrained, **place, use_safetensors=True, output_loading_info=True

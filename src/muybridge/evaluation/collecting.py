@@ -44,7 +44,7 @@ def run_views(
 
     Every process takes its share, and every process gets all of it. `truth` gathers what is known of the videos.
     """
-    arguments = {**count_frames(model.config, processor), **make_processor_arguments(protocol)}
+    arguments = {**count_frames(model.config, processor), **make_processor_arguments(protocol, processor)}
     load = VideoLoader(processor, arguments, get_stores(data))
     engine = Engine(network, load, load.num_views, loading, model.device, model.dtype, title)
     with evaluation_mode(model):

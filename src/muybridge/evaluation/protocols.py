@@ -31,9 +31,12 @@ def get_protocol(name: str | Protocol | None, config: "PreTrainedConfig | None" 
     return PROTOCOLS[name]
 
 
-def make_processor_arguments(protocol: Protocol) -> dict[str, Any]:
+def make_processor_arguments(protocol: Protocol, processor: Any) -> dict[str, Any]:
     """What a processor is called with, so that it makes the protocol's views."""
-    names = ("num_clips", "num_crops", "num_frames", "sampling", "frame_stride", "fps")
+    names = ["num_clips", "num_crops", "num_frames", "sampling", "frame_stride", "fps"]
+    parts = getattr(processor, "parts", {}).values()
+    if protocol.num_crops == 1 and not any(part.has_pictures for part in parts):
+        names.remove("num_crops")  # which sound does not know
     arguments: dict[str, Any] = {name: getattr(protocol, name) for name in names if getattr(protocol, name) is not None}
     if protocol.short_side is not None:
         arguments["size"] = {"shortest_edge": protocol.short_side}
