@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
+from muybridge.training.parameters import freeze
 from torch import nn
 from torch.testing import assert_close
 from transformers import (
@@ -33,7 +34,6 @@ from muybridge.models.frame_pooling import FramePoolingConfig, FramePoolingForVi
 from muybridge.models.lrcn import LRCNForVideoClassification
 from muybridge.models.simple_cnn import TINY_BACKBONE, SimpleCNNConfig, SimpleCNNForImageClassification
 from muybridge.models.simple_cnn.layers import build_layer, compute_shape
-from muybridge.training.parameters import freeze
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32, "patch_size": 16}
 TRANSFORMER = {**SMALL, "intermediate_size": 16}

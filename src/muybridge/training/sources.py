@@ -132,7 +132,5 @@ def make_clips(
     maker = ClipMaker(objective.processor, views)
     policy = ErrorPolicy.parse(settings.errors)
     log = Path(settings.output) / "skipped.jsonl"
-    parts = [
-        ClipDataset(part.training, maker, targets=(), policy=policy, seed=settings.seed, log=log) for part in data
-    ]
+    parts = [ClipDataset(part.training, maker, targets=(), policy=policy, seed=settings.seed, log=log) for part in data]
     return RunClips(parts, objective.encode_targets)
