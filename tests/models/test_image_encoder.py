@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from muybridge.training.parameters import freeze
 from torch import nn
 from torch.testing import assert_close
 from transformers import (
@@ -120,7 +119,8 @@ def test_the_stages_are_the_encoders_own_where_it_is_ours_and_else_one():
 
 def test_a_frozen_encoder_of_transformers_gets_no_gradient():
     model = network(ENCODERS["vit"][0], fusion="attention")
-    freeze(model, 1)
+    model.get_trunk().requires_grad_(False)
+    model.get_stages()[-1].requires_grad_(True)
     model(images(4).unflatten(0, (2, 2)), labels=torch.tensor([0, 1])).loss.backward()
     assert all(parameter.grad is None for parameter in model.base_model.encoder.parameters())
     assert model.base_model.fusion.score.weight.grad is not None
