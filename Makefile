@@ -35,9 +35,9 @@ compare: .venv
 	$(BIN)/python examples/compare_classics.py --output compare_classics
 	cp compare_classics/results.json examples/results/compare_classics.json
 
-# Writes the tables of README.md and docs/hub.md again from the registry and from benchmarks/results.
+# Writes the tables of README.md and docs/ again, from the code and from results.
 tables: .venv
-	$(BIN)/python -m benchmarks.tables README.md docs/hub.md
+	$(BIN)/python -m benchmarks.tables README.md docs/*.md
 
 clean:
 	rm -rf .venv demo compare_classics build dist src/*.egg-info .pytest_cache .ruff_cache .mypy_cache

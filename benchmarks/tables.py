@@ -1,16 +1,119 @@
-"""Writes the tables of a text from the registry and from results: `python -m benchmarks.tables README.md …`."""
+"""Writes the tables of README.md and of docs/, from the code and from results: `python -m benchmarks.tables FILE …`."""
 
+import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 from muybridge.cli.models import architecture_rows, source_rows
+from muybridge.conversion.recipe import Recipe, load_recipes
+from muybridge.data import FORMATS, TARGETS
+from muybridge.evaluation import PROBES, PROTOCOLS
+from muybridge.models.registry import get_architecture
 from muybridge.text import make_markdown_table
+from muybridge.training import TrainingSettings
+from muybridge.types import HEADLINES, SHARES
 
 Row = dict[str, str]
+
+
+# What the code says of itself
+
+
+def project_rows() -> list[Row]:
+    """The sources of weights, grouped by project."""
+    projects: dict[str, list[Recipe]] = {}
+    for source, recipe in load_recipes().items():
+        projects.setdefault(source.partition("/")[0], []).append(recipe)
+    return [
+        {
+            "project": f"{project}, {count_things(len(recipes), 'source')}",
+            "architectures": join_names(get_architecture(recipe.architecture).title for recipe in recipes),
+            "trained on": join_names(name for recipe in recipes for name in recipe.datasets),
+            "licence": join_names(recipe.licence for recipe in recipes),
+            "how the converter is checked": describe_checks(recipes),
+        }
+        for project, recipes in projects.items()
+    ]
+
+
+def describe_checks(recipes: Sequence[Recipe]) -> str:
+    """How the converters of a project are checked, with counts where not all are checked in the same way."""
+    counts: dict[str, int] = {}
+    for recipe in recipes:
+        counts[recipe.checked_by] = counts.get(recipe.checked_by, 0) + 1
+    if len(counts) == 1:
+        return next(iter(counts))
+    return "; ".join(f"{check} ({count})" for check, count in counts.items())
+
+
+def checked_source_rows() -> list[Row]:
+    recipes = load_recipes()
+    return [{**row, "checked by": recipes[row["source"]].checked_by} for row in source_rows()]
+
+
+def format_rows() -> list[Row]:
+    return [
+        {"format": f"`{name}`", "what it is": form.title, "recognised": "yes" if form.is_recognised else "by its name"}
+        for name, form in FORMATS.items()
+    ]
+
+
+def target_rows() -> list[Row]:
+    return [
+        {"kind": f"`{name}`", "what is known": target.title, "columns of a manifest": join_code(target.columns)}
+        for name, target in TARGETS.items()
+    ]
+
+
+def setting_rows() -> list[Row]:
+    return [
+        {
+            "setting": f"`{setting.name}`",
+            "default": "" if setting.default is MISSING else f"`{setting.default}`",
+            "meaning": setting.metadata.get("help", ""),
+        }
+        for setting in fields(TrainingSettings)
+    ]
+
+
+def protocol_rows() -> list[Row]:
+    return [{"protocol": f"`{name}`", "what it is": str(protocol)} for name, protocol in PROTOCOLS.items()]
+
+
+def metric_rows() -> list[Row]:
+    return [
+        {"metric": title, "key in `metrics`": f"`{name}`", "shown as": "percentage" if name in SHARES else "number"}
+        for name, title in HEADLINES.items()
+    ]
+
+
+def probe_rows() -> list[Row]:
+    return [{"probe": f"`{name}`", "what it is": find_summary(function)} for name, function in PROBES.items()]
+
+
+def find_summary(thing: Any) -> str:
+    """The first line of its docstring."""
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
+
+
+def join_names(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def join_code(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def count_things(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' * (count != 1)}"
+
+
+# What was measured
 
 
 def forward_rows(results: Mapping[str, Any]) -> list[Row]:
@@ -185,7 +288,17 @@ def times(ratio: float | None) -> str:
     return "–" if ratio is None else f"{ratio:.1f}×"
 
 
-TABLES: dict[str, Callable[[], list[Row]]] = {"architectures": architecture_rows, "sources": source_rows}
+TABLES: dict[str, Callable[[], list[Row]]] = {
+    "architectures": architecture_rows,
+    "formats": format_rows,
+    "metrics": metric_rows,
+    "probes": probe_rows,
+    "projects": project_rows,
+    "protocols": protocol_rows,
+    "settings": setting_rows,
+    "sources": checked_source_rows,
+    "targets": target_rows,
+}
 MEASURED: dict[str, tuple[str, Callable[[Mapping[str, Any]], list[Row]]]] = {
     "forward": ("benchmarks/results/forward.json", forward_rows),
     "networks": ("benchmarks/results/networks.json", network_rows),

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
@@ -27,6 +28,7 @@ KEYS = [
     "labels",
     "num_parameters",
     "gflops",
+    "checked_by",
     "note",
     "command",
     "citation",
@@ -45,6 +47,10 @@ HOSTS = {
     "keras": "github.com",
     "piergiaj": "github.com",
 }
+GOLDENS = Path(__file__).parents[1] / "goldens"
+# What each check needs: outputs that were recorded for the source itself, for another one, or for none.
+CHECKS_WITH_A_GOLDEN = {"recorded outputs of the original code", "recorded outputs of the published description"}
+CHECKS_WITHOUT = {"recorded outputs of a port", "names and shapes of its tensors"}
 RECIPES = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.toml"))}
 
 each_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -141,3 +147,12 @@ def test_results_name_their_protocol_and_where_they_were_read(recipe: dict[str, 
     for result in recipe.get("results", []):
         assert list(result) == ["dataset", "metric", "value", "protocol", "where"]
         assert 0 < result["value"] < 100
+
+
+@each_recipe
+def test_what_is_said_to_be_checked_by_recorded_outputs_has_a_golden(recipe: dict[str, Any]):
+    assert recipe["checked_by"] in CHECKS_WITH_A_GOLDEN | CHECKS_WITHOUT
+    project = recipe["source"].split("/")[0]
+    golden = GOLDENS / f"{recipe['source'].replace('/', '_')}.json"
+    has_golden = golden.is_file() or (GOLDENS / project).is_dir()  # Keras has several in a folder
+    assert has_golden == (recipe["checked_by"] in CHECKS_WITH_A_GOLDEN)

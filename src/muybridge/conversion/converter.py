@@ -26,7 +26,17 @@ from muybridge.models.base import NetworkForClassification
 
 SOURCES: dict[str, Source] = {
     source.name: source
-    for module in (torchvision, torchvision_images, kenshohara, davidea, deepmind, piergiaj, hassony2, keras, caffe)
+    for module in (
+        torchvision,
+        torchvision_images,
+        kenshohara,
+        davidea,
+        deepmind,
+        piergiaj,
+        hassony2,
+        keras,
+        caffe,
+    )
     for source in module.SOURCES
 }
 

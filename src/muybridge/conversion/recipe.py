@@ -23,6 +23,7 @@ class Recipe:
     datasets: list[str]
     num_labels: int
     num_parameters: int
+    checked_by: str
     note: str
     command: str
     citation: str
