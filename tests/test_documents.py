@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -185,6 +186,6 @@ def test_the_map_names_every_folder_and_only_those_that_are_there():
 
 
 def test_every_extra_is_named_in_the_readme():
-    extras = re.findall(r"^([\w-]+) = \[", (ROOT / "pyproject.toml").read_text().split("dependencies]\n")[1], re.MULTILINE)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     text = README.read_text(encoding="utf-8")
     assert all(f"`{name}`" in text for name in extras)
