@@ -121,7 +121,7 @@ def test_what_contributing_adds_works_as_printed(extended_sources: Path, after_t
     assert run_page(CONTRIBUTING, after_the_demo, extended_sources)
 
 
-@pytest.mark.parametrize("name", ["difference", "video_and_pulse"])
+@pytest.mark.parametrize("name", ["frame_difference", "video_and_pulse"])
 def test_an_architecture_that_contributing_adds_passes_the_conformance_suite(extended_sources: Path, name: str):
     suite = ROOT / "tests" / "models" / "test_conformance.py"
     words = ("-m", "pytest", "-p", "no:cacheprovider", suite, "-k", f"{name} and not compile")
