@@ -13,8 +13,8 @@ from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
 from muybridge.data.sprites import write_sprites
 from muybridge.models import ARCHITECTURES
+from muybridge.objectives.networks import make_classifier
 from muybridge.training import TrainingSettings
-from muybridge.training.setup import new_model
 from training_runs import ENVIRONMENT
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -70,7 +70,8 @@ def test_the_trainer_gives_a_checkpoint_with_the_videos_labels_and_its_processor
 def test_where_no_checkpoint_is_named_both_begin_with_the_same_small_network(tmp_path):
     labels = ("left", "right")
     fields = runpy.run_path(str(EXAMPLES / "fine_tune.py"))["NEW_NETWORK"]
-    ours, processor = new_model(TrainingSettings(**fields, data=["videos"], output=str(tmp_path)), labels)
+    settings = TrainingSettings(**fields, data=["videos"], output=str(tmp_path))
+    ours, processor = make_classifier(settings, {"videos": labels})
     theirs, other_processor = runpy.run_path(str(EXAMPLES / "fine_tune_with_trainer.py"))["new_network"](labels)
     assert ours.config.to_dict() == theirs.config.to_dict()
     assert processor.to_dict() == other_processor.to_dict()

@@ -6,7 +6,7 @@ They are registered from here, as from any other package, and for as long as a t
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -30,7 +30,7 @@ from muybridge.models.registry import (
     register_task,
 )
 from muybridge.models.video_base import VideoConfig
-from muybridge.processing import ImageProcessor
+from muybridge.processing import ImageProcessor, JointProcessor, SoundProcessor, VideoProcessor
 
 # Sound alone
 
@@ -97,6 +97,9 @@ class ToySoundModel(ToySoundPreTrainedModel):
 class ToySoundForVideoClassification(ToySoundPreTrainedModel, NetworkForClassification):
     trunk_class = ToySoundModel
 
+    def make_processor(self, **fields: Any) -> SoundProcessor:
+        return SoundProcessor(**{"num_samples": self.config.num_samples, **fields})
+
     @can_return_tuple
     def forward(
         self,
@@ -160,6 +163,15 @@ class ToyVideoAndSoundModel(ToyVideoAndSoundPreTrainedModel):
 
 class ToyVideoAndSoundForVideoClassification(ToyVideoAndSoundPreTrainedModel, NetworkForClassification):
     trunk_class = ToyVideoAndSoundModel
+
+    def make_processor(self, **fields: Any) -> JointProcessor:
+        side, num_frames = self.config.image_size, self.config.num_frames
+        square = {"height": side, "width": side}
+        parts = {
+            "pixel_values_videos": VideoProcessor(size=square, crop_size=square, num_frames=num_frames),
+            "input_values": SoundProcessor(num_samples=self.config.num_samples),
+        }
+        return JointProcessor(parts=parts, **fields)
 
     @can_return_tuple
     def forward(

@@ -32,7 +32,7 @@ def model():
     torch.manual_seed(0)
     architecture = ARCHITECTURES["lrcn"]
     names = {"id2label": {0: "a", 1: "b", 2: "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
-    network = architecture.classifier(architecture.tiny_config(num_frames=NUM_FRAMES, **names)).eval()
+    network = architecture.task_model(architecture.tiny_config(num_frames=NUM_FRAMES, **names)).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))

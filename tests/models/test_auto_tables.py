@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -136,9 +138,9 @@ class ToyModel(PreTrainedModel):
 
 
 def test_an_architecture_that_is_added_last_is_found_at_once(tmp_path: Path):
-    classes = {"ToyConfig": ToyConfig, "ToyModel": ToyModel}
+    classes = SimpleNamespace(ToyConfig=ToyConfig, ToyModel=ToyModel)
     names = {auto_tables.CONFIGS: "ToyConfig", auto_tables.NETWORKS: "ToyModel"}
-    auto_tables.add_names("toy_of_this_test", names, classes.__getitem__)
+    auto_tables.add_names("toy_of_this_test", names, partial(getattr, classes))
     ToyModel(ToyConfig()).save_pretrained(tmp_path)
     assert isinstance(AutoConfig.from_pretrained(tmp_path), ToyConfig)
     assert isinstance(AutoModel.from_pretrained(tmp_path), ToyModel)

@@ -3,12 +3,8 @@
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING
 
 from muybridge.cli.arguments import add_json
-
-if TYPE_CHECKING:
-    from muybridge.models.base import NetworkConfig
 
 Row = dict[str, str]
 
@@ -33,24 +29,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def architecture_rows() -> list[Row]:
-    from muybridge.models import ARCHITECTURES
+    from muybridge.models.registry import ARCHITECTURES
 
     return [
         {
             "architecture": architecture.title,
             "model_type": architecture.name,
-            "input": input_size(config),
+            "input": architecture.input_size,
             "papers": "; ".join(f"{paper.title} ({paper.year})" for paper in architecture.papers),
         }
         for architecture in ARCHITECTURES.values()
-        for config in [architecture.config()]
     ]
-
-
-def input_size(config: "NetworkConfig") -> str:
-    """Frames, where there are any, height and width."""
-    *frames, _, height, width = config.input_shape()
-    return "×".join(map(str, [*frames, height, width]))
 
 
 def source_rows() -> list[Row]:

@@ -19,6 +19,7 @@ from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
 
 from muybridge.models.heads import Head, MultiTaskHead, complete_head, get_tasks, make_head, name_labels
 from muybridge.models.inputs import Shape, count_channels, describe_axes
+from muybridge.models.registry import get_architecture
 from muybridge.models.vocabulary import Vocabulary
 
 # A config's list of numbers: JSON gives a list, a default must be a tuple.
@@ -195,6 +196,14 @@ class NetworkForClassification(NetworkPreTrainedModel):
         setattr(self, self.base_model_prefix, self.trunk_class(config))
         self.head = make_head(config)
         self.post_init()
+
+    def make_processor(self, **fields: Any) -> Any:
+        """A processor that gives what this network takes, to be saved beside it; `fields` are those of its arguments
+        that are to be others.
+
+        An architecture whose sizes are to be those of its config says so here.
+        """
+        return get_architecture(self.config.model_type).processor(**fields)
 
     # The head
 

@@ -23,6 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from transformers import PreTrainedModel
 
 from muybridge.data import SplitData, VideoRecords
+from muybridge.models.adapters import find_head
 from muybridge.processing import View
 
 if TYPE_CHECKING:
@@ -137,8 +138,9 @@ class Objective(nn.Module):
         first = 0 if num_trained_stages is None else max(0, len(stages) - num_trained_stages)
         for parameter in self.network.get_trunk().parameters():
             parameter.requires_grad_(first == 0)
-        for stage in stages[first:]:
-            stage.requires_grad_(True)
+        head = find_head(self.network)
+        for part in [*stages[first:], *([] if head is None else [head])]:
+            part.requires_grad_(True)
 
     def set_training_mode(self) -> None:
         """Training mode, but for the norms of frozen stages: their statistics must not move either."""

@@ -27,9 +27,10 @@ def make_classifier(
     if architecture is None:
         return load_classifier(settings, tasks, problem_type)
     if architecture.task == "image-classification":
+        takers = " or ".join(repr(name) for name, each in ARCHITECTURES.items() if each.takes_backbone)
         raise ValueError(
-            f"{settings.model!r} is an architecture for images; put it on frames with model='frame_pooling' or 'lrcn' "
-            f"and model_fields={{'backbone_config': {{'model_type': {settings.model!r}}}}}"
+            f"{settings.model!r} is an architecture for images; put it on frames with model={takers} and "
+            f"model_fields={{'backbone_config': {{'model_type': {settings.model!r}}}}}"
         )
     return make_new_classifier(settings, architecture, tasks, problem_type)
 
