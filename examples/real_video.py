@@ -120,7 +120,7 @@ class Study:
 def trained(settings: TrainingSettings) -> Path:
     """The checkpoint of a run, which is begun, gone on with, or found finished."""
     folder = Path(settings.output)
-    if (folder / "model").is_dir() and not settings.changes_from(TrainingSettings.load(folder / "settings.json")):
+    if (folder / "model").is_dir() and not settings.list_changes(TrainingSettings.load(folder / "settings.json")):
         return folder / "model"
     return train(settings, resume=True)
 

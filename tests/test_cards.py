@@ -2,7 +2,7 @@ import pytest
 import yaml
 from huggingface_hub import EvalResult, ModelCard
 
-from muybridge.cards import Card, CardFacts, Number, add_results, numbers_of, parse_card, write_card
+from muybridge.cards import Card, CardFacts, Number, add_results_to_folder, list_numbers, parse_card, write_card
 from muybridge.models import ARCHITECTURES
 
 NUMBER = Number("Sports-1M", "test", "video Hit@1", 0.611, "10 clips × 3 crops, mean of softmax; 500 videos")
@@ -72,9 +72,9 @@ def test_a_card_is_written_as_it_was_read(text):
 def test_results_are_added_and_a_second_measurement_takes_the_place_of_the_first(text, tmp_path):
     path = tmp_path / "README.md"
     path.write_text(text, encoding="utf-8")
-    add_results(tmp_path, results(0.5))
-    add_results(tmp_path, results(0.25))
-    add_results(tmp_path, results(0.75, protocol={"num_clips": 1}))
+    add_results_to_folder(tmp_path, results(0.5))
+    add_results_to_folder(tmp_path, results(0.25))
+    add_results_to_folder(tmp_path, results(0.75, protocol={"num_clips": 1}))
     card = Card.parse(path.read_text(encoding="utf-8"))
     assert [number.value for number in card.numbers] == [0.611, 0.25, 0.75]
     assert {number.dataset for number in card.numbers} == {"Sports-1M", "clips"}  # and no path of this machine
@@ -84,7 +84,7 @@ def test_results_are_added_and_a_second_measurement_takes_the_place_of_the_first
 
 
 def test_what_was_not_measured_is_no_number():
-    assert [number.metric for number in numbers_of(results(0.5))] == ["video Hit@1"]
+    assert [number.metric for number in list_numbers(results(0.5))] == ["video Hit@1"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_the_results_of_others_stay_as_they_are(text, tmp_path):
     theirs = {"task_type": "video-classification", "dataset_type": "someone/data", "dataset_name": "Data"}
     card.data.eval_results.append(EvalResult(**theirs, metric_type="wer", metric_value=0.5, dataset_revision="abc"))
     (tmp_path / "README.md").write_text(str(card), encoding="utf-8")
-    add_results(tmp_path, results(0.5))
+    add_results_to_folder(tmp_path, results(0.5))
     kept = ModelCard((tmp_path / "README.md").read_text(encoding="utf-8")).data.eval_results
     assert [(result.dataset_type, result.dataset_revision) for result in kept][1] == ("someone/data", "abc")
 
@@ -122,7 +122,7 @@ def test_the_results_of_others_stay_as_they_are(text, tmp_path):
 def test_folds_and_what_was_left_out_make_other_numbers(text, tmp_path):
     (tmp_path / "README.md").write_text(text, encoding="utf-8")
     for changes in ({}, {"fold": 2}, {"unreadable_are_wrong": False, "num_unreadable": 3}):
-        add_results(tmp_path, results(0.5, **changes))
+        add_results_to_folder(tmp_path, results(0.5, **changes))
     table = Card.parse((tmp_path / "README.md").read_text(encoding="utf-8")).sections["Results"]
     assert len(table.splitlines()) == 2 + 1 + 3
     assert "clips test, fold 2" in table
@@ -133,5 +133,5 @@ def test_labels_stay_within_their_cells(text, tmp_path):
     (tmp_path / "README.md").write_text(text, encoding="utf-8")
     odd = results(0.5)
     odd["classes"][0]["label"] = "left|right"
-    add_results(tmp_path, odd)
+    add_results_to_folder(tmp_path, odd)
     assert "| left\\|right | 40 |" in (tmp_path / "README.md").read_text(encoding="utf-8")

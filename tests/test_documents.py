@@ -121,10 +121,13 @@ def test_what_contributing_adds_works_as_printed(extended_sources: Path, after_t
     assert run_page(CONTRIBUTING, after_the_demo, extended_sources)
 
 
-@pytest.mark.parametrize("name", ["frame_difference", "video_and_pulse"])
-def test_an_architecture_that_contributing_adds_passes_the_conformance_suite(extended_sources: Path, name: str):
+# A file of video has no pulse, so transformers' pipeline cannot label one with a network that wants it.
+@pytest.mark.parametrize(("name", "left_out"), [("frame_difference", "compile"), ("video_and_pulse", "pipeline")])
+def test_an_architecture_that_contributing_adds_passes_the_conformance_suite(
+    extended_sources: Path, name: str, left_out: str
+):
     suite = ROOT / "tests" / "models" / "test_conformance.py"
-    words = ("-m", "pytest", "-p", "no:cacheprovider", suite, "-k", f"{name} and not compile")
+    words = ("-m", "pytest", "-p", "no:cacheprovider", suite, "-k", f"{name} and not compile and not {left_out}")
     assert " passed" in run(*words, folder=ROOT, sources=extended_sources)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
-from muybridge.cards import Card, results_table
+from muybridge.cards import Card, make_results_table
 from muybridge.cli import COMMANDS
 from muybridge.models import ARCHITECTURES
 from muybridge.publishing import find_licence_problem, find_result_problem
@@ -35,7 +35,7 @@ def test_it_could_be_published(path):
 def test_every_number_says_how_it_was_measured_and_stands_in_the_table(path):
     card = Card.parse(path.read_text(encoding="utf-8"))
     assert all(re.search(r"\d+ clips? × \d+ crops?", number.protocol) for number in card.numbers)
-    assert card.sections["Results"] == results_table(card.numbers)
+    assert card.sections["Results"] == make_results_table(card.numbers)
 
 
 def test_it_shows_what_a_reader_looks_for(path):

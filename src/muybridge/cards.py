@@ -41,10 +41,10 @@ class Number:
         how = {"protocol": self.protocol, **({"stated_in": self.stated_in} if self.stated_in else {})}
         return EvalResult(
             task_type=task,
-            dataset_type=slug(self.dataset),
+            dataset_type=make_slug(self.dataset),
             dataset_name=self.dataset,
             dataset_split=self.split or None,
-            metric_type=METRIC_TYPES.get(self.metric, slug(self.metric)),
+            metric_type=METRIC_TYPES.get(self.metric, make_slug(self.metric)),
             metric_name=self.metric,
             metric_value=self.value,
             metric_args=how,
@@ -115,16 +115,16 @@ class Card:
     def add_numbers(self, numbers: Iterable[Number]) -> None:
         """Puts numbers on the card; one that was measured again in the same way takes the place of the earlier."""
         added = [number.to_eval_result(self.task) for number in numbers]
-        merged = {key_of(result): result for result in (*(self.data.eval_results or []), *added)}
+        merged = {make_key(result): result for result in (*(self.data.eval_results or []), *added)}
         if not merged:
             return
         self.data.eval_results = list(merged.values())
         self.data.model_name = self.data.model_name or self.head.partition("\n")[0].removeprefix("# ") or "a model"
         self.data.metrics = sorted({result.metric_type for result in self.data.eval_results})
-        self.sections["Results"] = results_table(self.numbers)
+        self.sections["Results"] = make_results_table(self.numbers)
 
 
-def key_of(result: EvalResult) -> tuple[str, ...]:
+def make_key(result: EvalResult) -> tuple[str, ...]:
     """What makes two results the same measurement."""
     number = Number.of(result)
     return *number.place, number.metric
@@ -162,35 +162,35 @@ def write_card(model: PreTrainedModel, facts: CardFacts) -> str:
         "Papers": make_bullets(
             [f"{paper.authors}: [{paper.title}]({paper.url}), {paper.year}." for paper in facts.papers]
         ),
-        "Citation": "```bibtex\n" + (facts.citation or "\n".join(map(bibtex, facts.papers))) + "\n```",
+        "Citation": "```bibtex\n" + (facts.citation or "\n".join(map(make_bibtex, facts.papers))) + "\n```",
     }
     card = Card(data, f"# {facts.title}\n\n{facts.summary}", sections)
     card.add_numbers(facts.numbers)
     return str(card)
 
 
-def add_results(folder: str | Path, results: Mapping[str, Any]) -> None:
+def add_results_to_folder(folder: str | Path, results: Mapping[str, Any]) -> None:
     """Puts what `evaluate` found, as its results.json has it, on the card of a checkpoint folder."""
     path = Path(folder) / "README.md"
-    replace_text(path, with_results(path.read_text(encoding="utf-8"), results))
+    replace_text(path, add_results(path.read_text(encoding="utf-8"), results))
 
 
-def with_results(text: str, results: Mapping[str, Any]) -> str:
+def add_results(text: str, results: Mapping[str, Any]) -> str:
     """A card with results on it, whose classes take the place of earlier ones."""
     card = Card.parse(text)
-    card.add_numbers(numbers_of(results))
-    card.sections = inserted(card.sections, "Classes", classes_table(results), after="Results")
+    card.add_numbers(list_numbers(results))
+    card.sections = insert_section(card.sections, "Classes", make_classes_table(results), after="Results")
     return str(card)
 
 
-def inserted(sections: Mapping[str, str], title: str, text: str, *, after: str) -> dict[str, str]:
+def insert_section(sections: Mapping[str, str], title: str, text: str, *, after: str) -> dict[str, str]:
     """The sections with one in its place, or behind all others where that place is not there."""
     order = [name for name in sections if name != title]
     order.insert(order.index(after) + 1 if after in order else len(order), title)
     return {name: text if name == title else sections[name] for name in order}
 
 
-def numbers_of(results: Mapping[str, Any]) -> list[Number]:
+def list_numbers(results: Mapping[str, Any]) -> list[Number]:
     """The results that a card lists."""
     dataset = name_data(str(results.get("data") or "unnamed data"))
     how = f"{describe_protocol(results)}; {results['num_videos']} videos"
@@ -211,7 +211,7 @@ def describe_protocol(results: Mapping[str, Any]) -> str:
     return "; ".join(dict.fromkeys(str(Protocol(**fields)) for fields in protocols))
 
 
-def results_table(numbers: Sequence[Number]) -> str:
+def make_results_table(numbers: Sequence[Number]) -> str:
     """One row for the data, the split and the protocol; one column a metric."""
     metrics = list(dict.fromkeys(number.metric for number in numbers))
     rows: dict[tuple[str, str, str, str], dict[str, str]] = {}
@@ -223,7 +223,7 @@ def results_table(numbers: Sequence[Number]) -> str:
     return make_markdown_table(list(rows.values()))
 
 
-def classes_table(results: Mapping[str, Any]) -> str:
+def make_classes_table(results: Mapping[str, Any]) -> str:
     """How well each label is recognised, for the results added last."""
     rows = [
         {"label": row["label"], "videos": str(row["num_videos"]), **describe_recognition(row)}
@@ -270,7 +270,7 @@ def describe_model(model: PreTrainedModel) -> str:
     return make_bullets(facts)
 
 
-def bibtex(paper: Paper) -> str:
+def make_bibtex(paper: Paper) -> str:
     first = paper.authors.split(",")[0].split()[-1].lower()
     word = next(word for word in re.findall(r"\w+", paper.title.lower()) if len(word) > 3)
     authors = " and ".join(name.strip() for name in paper.authors.split(","))
@@ -280,7 +280,7 @@ def bibtex(paper: Paper) -> str:
     )
 
 
-def slug(text: str) -> str:
+def make_slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 

@@ -205,12 +205,12 @@ def test_a_trunk_has_no_head():
         adapted.get_head()
 
 
-def test_the_trainer_of_transformers_sees_the_names_of_inputs():
+def test_the_trainer_of_transformers_sees_the_names_of_inputs(tmp_path):
     """It drops the columns that are no arguments of `forward`."""
     from transformers import Trainer
 
     adapted = adapt(make(OF_VIDEOS["videomae"]))
-    trainer = Trainer(adapted, TrainingArguments("unused", report_to=[], use_cpu=True))
+    trainer = Trainer(adapted, TrainingArguments(str(tmp_path), report_to=[], use_cpu=True))
     trainer._set_signature_columns_if_needed()
     assert {"pixel_values", "labels"} <= set(trainer._signature_columns)
 

@@ -353,6 +353,8 @@ def test_every_parameter_gets_a_gradient(architecture):
 
 @each_of_ours
 def test_gradient_checkpointing_changes_no_gradient(architecture):
+    if not architecture.task_model.supports_gradient_checkpointing:
+        pytest.skip("it declares that it keeps all of its inner values")
     gradients = []
     for checkpointing in (False, True):
         model = make(architecture).train()
@@ -553,7 +555,7 @@ def test_a_card_says_what_it_is_and_takes(architecture):
     assert f"Input: {describe_shapes(model.input_shapes())}" in text
     assert f"G {task.unit}" in text
     assert f'pipeline("{task.name}", model="my-model")\nprint({task.verb}("{task.file}"))' in text
-    assert architecture.papers[0].url in text
+    assert all(paper.url in text for paper in architecture.papers)
 
 
 @each_architecture

@@ -430,7 +430,7 @@ def test_a_converted_resnet_is_one_of_transformers_with_a_processor_that_is_foun
 def test_the_command_converts_verifies_and_describes_the_weights_of_a_resnet(tmp_path, capsys):
     golden = Golden.load("torchvision_resnet18")
     torch.save(golden.state_dict(), tmp_path / "resnet18.pth")
-    words = ["torchvision/resnet18", str(tmp_path / "resnet18.pth"), str(tmp_path / "model"), "--verify"]
+    words = ["torchvision/resnet18", str(tmp_path / "resnet18.pth"), "--output", str(tmp_path / "model"), "--verify"]
     assert main(["convert", *words]) == 0
     names = {path.name for path in (tmp_path / "model").iterdir()}
     assert names == {"README.md", "config.json", "model.safetensors", "preprocessor_config.json"}

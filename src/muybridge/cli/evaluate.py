@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from muybridge.cards import add_results
+    from muybridge.cards import add_results_to_folder
     from muybridge.processes import process_state
 
     pairs = pair_models_with_folds(arguments.model, arguments.fold)
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
             if folder:
                 result.save(folder)
             if arguments.card:
-                add_results(model, result.to_dict())
+                add_results_to_folder(model, result.to_dict())
             if not arguments.json:
                 print(result, end="\n\n" if len(pairs) > 1 else "\n")
     if process_state().is_main_process:

@@ -1,7 +1,7 @@
 """What every processor of clips has in common, whether it takes frames, flow or sound."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -47,6 +47,11 @@ class ClipProcessor(CheckedProcessor, VideoProcessorMixin):
 
     def preprocess(self, videos: Any, **kwargs: Any) -> BatchFeature:
         return preprocess(self, videos, kwargs)
+
+    def make_settings(self, arguments: Mapping[str, Any]) -> SimpleNamespace:
+        """The settings of one call; of views, a class has its own where its arguments know none."""
+        own = {name: getattr(self, name) for name in ("num_clips", "num_crops", "return_mask")}
+        return SimpleNamespace(**{**own, **vars(super().make_settings(arguments))})
 
     def check_settings(self, settings: SimpleNamespace, *, is_random: bool) -> None:
         """Refuses settings that make no sense together."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import transformers
 
-from muybridge.cards import CardFacts, with_results, write_card
+from muybridge.cards import CardFacts, add_results, write_card
 from muybridge.checkpoints import save_checkpoint
 from muybridge.data import SplitData
 from muybridge.models.registry import get_architecture
@@ -44,7 +44,7 @@ def write_checkpoint(
     )
     card = write_card(export.model, facts)
     if judgement is not None:
-        card = with_results(card, judgement.result.to_dict())
+        card = add_results(card, judgement.result.to_dict())
     pictures = [curves] if curves.is_file() else []
     save_checkpoint(folder, export.model, processor, card, pictures=pictures, replace=True)
 
