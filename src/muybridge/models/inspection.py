@@ -1,5 +1,6 @@
 """What a network is and what it costs: inputs, parameters, multiply-accumulates."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -44,14 +45,14 @@ def describe_network(model: PreTrainedModel) -> dict[str, Any]:
     config, network = model.config, adapt(model)
     architecture = get_architecture(config.model_type)
     unit = architecture.get_task().unit.replace(" ", "_")
-    head = (getattr(config, "head", None) or {}).get("name")
+    head = getattr(config, "head", None)
     facts = {
         "architecture": config.model_type,
         "parameters": count_parameters(model),
         f"gmacs_{unit}": round(count_gmacs(model), 2),
         "input": describe_shapes(network.input_shapes(), with_channels=True),
         "features": getattr(config, "hidden_size", None),
-        "head": head,
+        "head": head["name"] if isinstance(head, Mapping) else None,
         "labels": config.num_labels,
     }
     if hasattr(config, "get_protocol"):
